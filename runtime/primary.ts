@@ -6,6 +6,7 @@ import { CacheByPolicy } from "./cache/by-policy.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import type { Config } from "./config/config.ts";
 import type { Explanation, Question } from "./control/explanation.ts";
+import type { ShadowEvent, ShadowRequest } from "./control/shadowing.ts";
 import type { CronJobs } from "./cron/cron-jobs.ts";
 import type {
   CacheInfo,
@@ -35,7 +36,7 @@ import type { Part } from "./reload/part.ts";
 import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
 import { haveSameCertificates, type Setup } from "./reload/setup.ts";
 import type { StoredGenerations } from "./reload/stored-generations.ts";
-import { listPublicDirs } from "./config/sites.ts";
+import { DEFAULT_SITE, listPublicDirs } from "./config/sites.ts";
 import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
 import type { ExportCounts } from "./trace/exporter.ts";
@@ -76,6 +77,8 @@ export class Primary {
   /** Aborts running builds and boots. */
   readonly #stop = new AbortController();
   #closing: Promise<void> | null = null;
+  /** A command reads samples of the traffic. */
+  #isShadowed = false;
   /** An operator has taken the server out of rotation. */
   #isOutOfRotation = false;
   /** `waiting`: another process serves, or this one is not ready. `off`: it begins no more runs. */
@@ -242,6 +245,39 @@ export class Primary {
     const { config, certificates } = this;
     const nextId = (): ReturnType<typeof ids.nextExchange> => ids.nextExchange();
     return explain(question, { config, sites, certificates, ports: listeners.ports, nextId });
+  }
+
+  /**
+   * Yields samples of the traffic until the signal aborts. One reader at a time.
+   *
+   * @throws RuntimeError `ERR_OVERLOADED`, at the first event, when there is another reader.
+   */
+  async *shadow(request: ShadowRequest, signal: AbortSignal): AsyncGenerator<ShadowEvent> {
+    if (this.#isShadowed) {
+      const found = 'found another "edgicorn shadow" that reads its samples';
+      throw new RuntimeError(
+        "ERR_OVERLOADED",
+        `Cannot shadow this server: ${found}, expected none`,
+      );
+    }
+    this.#isShadowed = true;
+    const { sites, requestLog } = this.#parts;
+    try {
+      const { Sampler } = await import("./shadow/sampler.ts");
+      const sampler = new Sampler({
+        ...request,
+        random: Math.random,
+        routeOf: ({ series = 0 }) => {
+          const { site, route } = requestLog.counters.finishedRequests.nameOf(series);
+          return site === DEFAULT_SITE ? route : `${site} ${route}`;
+        },
+      });
+      sites.watch((client) => sampler.look(client));
+      yield* sampler.events(signal);
+    } finally {
+      sites.watch(null);
+      this.#isShadowed = false;
+    }
   }
 
   /**

@@ -25,6 +25,7 @@ import { findShell, type Shell, SHELLS } from "./completion/shells.ts";
 import { findOwners, findOwnFlag, OWN_OPTIONS, type OwnValues } from "./own-flags.ts";
 import { parseQuestion } from "./parse-question.ts";
 import { type FetchWish, parseFetch } from "./fetch/parse-fetch.ts";
+import { parseShadow, type ShadowWish } from "./shadow/parse-shadow.ts";
 import { parseProfile } from "./profile/parse-profile.ts";
 import type { TemplateName } from "./init/templates.ts";
 
@@ -38,6 +39,7 @@ export type Invocation =
   | ProfileInvocation
   | { command: "types"; flags: Flags; check: boolean; output: string | null }
   | { command: "fetch"; flags: Flags; wish: FetchWish }
+  | { command: "shadow"; flags: Flags; json: boolean; wish: ShadowWish }
   | { command: "completion"; shell: Shell }
   | { command: "import"; words: readonly string[]; json: boolean }
   | { command: "help"; about: CommandName | null }
@@ -243,6 +245,7 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === null) return problems;
   if (command === "profile") problems.push(...parseProfile(words.slice(1), own).problems);
   if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
+  if (command === "shadow") problems.push(...parseShadow(words.slice(1), own).problems);
   if (command === "fetch") problems.push(...parseFetch(words.slice(1), own).problems);
   if (command === "types" && own["output"]?.at(-1) === "") {
     problems.push("Cannot use --output: found no name, expected a file");
@@ -295,6 +298,7 @@ const WITH_WORD: ReadonlySet<CommandName> = new Set([
   "help",
   "completion",
   "fetch",
+  "shadow",
 ]);
 
 /** Returns how many words a command line may have, the command included. */
@@ -313,6 +317,7 @@ function describeExpected(command: CommandName, word: string): string {
   if (command === "drain") return "nothing or off";
   if (command === "help") return "one command";
   if (command === "fetch") return "one path or URL";
+  if (command === "shadow") return "one URL";
   if (command === "cron") return "run, a route and perhaps one of its times";
   if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
@@ -332,6 +337,8 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
       return { command, flags, json, ...parseProfile(words.slice(1), line.own).wish };
     case "completion":
       return { command, shell: findShell(extra) ?? "bash" };
+    case "shadow":
+      return { command, flags, json, wish: parseShadow(words.slice(1), line.own).wish };
     case "fetch":
       return { command, flags, wish: parseFetch(words.slice(1), line.own).wish };
     case "types": {

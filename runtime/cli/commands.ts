@@ -35,6 +35,7 @@ export type CommandName =
   | "logs"
   | "profile"
   | "top"
+  | "shadow"
   | "completion"
   | "help"
   | "version"
@@ -307,6 +308,21 @@ export const COMMANDS: readonly CommandText[] = [
     ],
   },
   {
+    name: "shadow",
+    help: "compare answers with those of an old server, live",
+    usage: "URL [--sample N%] [--seconds N] [--ignore FIELDS] [flags]",
+    details: [
+      "Takes a sample of the GET, HEAD and OPTIONS requests that visitors send to the",
+      "running server, asks the old server at URL the same, and prints each difference",
+      "of status, fields and body; at the end (Ctrl+C) a summary by route. Visitors",
+      "wait for nothing: samples that are too many are dropped, and counted.",
+      "",
+      "Cookies and Authorization of visitors go to the old server with",
+      "--with-credentials only: without it, pages for known users differ.",
+      "Exits with 0 when all answers were the same, with 1 when one differed.",
+    ],
+  },
+  {
     name: "recycle",
     help: "replace a worker: it drains once a fresh one serves",
     usage: "WORKER [--state-dir DIR] [--config FILE] [--json]",
@@ -379,7 +395,7 @@ export function textOf(command: CommandName): CommandText {
 
 /** Whether the command takes only the flags by which it finds a running server, and its own. */
 export function findsServer(command: CommandName): boolean {
-  return ["logs", "top", "profile"].includes(command) || isControlCommand(command);
+  return ["logs", "top", "profile", "shadow"].includes(command) || isControlCommand(command);
 }
 
 /** Whether a running server executes the command. */

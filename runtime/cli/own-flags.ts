@@ -42,6 +42,13 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     { name: "check", value: null, help: "only compare; exit with 1 if it is out of date" },
     { name: "output", value: "FILE", help: "another file (edgicorn-env.d.ts)" },
   ],
+  shadow: [
+    { name: "sample", value: "N%", help: "share of the requests (5%)" },
+    { name: "seconds", value: "N", help: "length (until Ctrl+C)" },
+    { name: "ignore", value: "FIELDS", help: "more fields that may differ: x-version,x-id" },
+    { name: "keep-host", value: null, help: "send the host of the visitor to the old server" },
+    { name: "with-credentials", value: null, help: "send cookies and Authorization, too" },
+  ],
   top: [{ name: "interval", value: "TIME", help: "time between two snapshots, from 1s on: 5s" }],
   logs: [
     { name: "follow", short: "f", value: null, help: "show lines as they come" },

@@ -54,6 +54,17 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "check":
         await (await import("./check.ts")).runCheck(invocation);
         return;
+      case "shadow": {
+        const { runShadow } = await import("./shadow/run-shadow.ts");
+        const { flags, json, wish } = invocation;
+        const { cwd, env } = { cwd: process.cwd(), env: process.env };
+        const percent = `${Number((wish.request.share * 100).toFixed(6))}%`;
+        const line = `comparing ${percent} of the safe requests with ${wish.old}; Ctrl+C ends it`;
+        const onBegun = (): void => void process.stderr.write(`${line}\n`);
+        const own = { flags, json, wish, cwd, env, write: print, onBegun, signal: untilEnded() };
+        tell({ text: "", ...(await runShadow(own)) });
+        return;
+      }
       case "fetch": {
         const { runFetch } = await import("./fetch/run-fetch.ts");
         const { flags, wish } = invocation;
@@ -177,6 +188,10 @@ async function profile(invocation: ProfileInvocation): Promise<void> {
 async function tellOutcome(invocation: ControlInvocation): Promise<void> {
   const { runControl } = await import("./control.ts");
   tell(await runControl(invocation, { env: process.env, cwd: process.cwd() }));
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }
 
 function tell({ text, problem, exitCode }: Outcome): void {

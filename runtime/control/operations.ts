@@ -1,4 +1,5 @@
 import type { ProfileEvent, ProfileRequest } from "./profiling.ts";
+import type { ShadowEvent, ShadowRequest } from "./shadowing.ts";
 import type { EffectiveConfig } from "../config/list-effective.ts";
 import type { CacheResult } from "../http/cache-result.ts";
 import type { LiveReader } from "../live/live-feed.ts";
@@ -333,6 +334,12 @@ export interface Operations {
    * @throws RuntimeError `ERR_CONFIG`, at the first event, when there is no such process, or it cannot be profiled.
    */
   profile(request: ProfileRequest, signal: AbortSignal): AsyncIterable<ProfileEvent>;
+  /**
+   * Takes samples of the traffic until the signal aborts.
+   *
+   * @throws RuntimeError `ERR_OVERLOADED`, at the first event, when another reader takes samples.
+   */
+  shadow(request: ShadowRequest, signal: AbortSignal): AsyncIterable<ShadowEvent>;
   /** The handlers that run at times. */
   cron(): readonly CronJobInfo[];
   /**

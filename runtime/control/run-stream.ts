@@ -4,6 +4,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import type { Operations } from "./operations.ts";
 import { parseProfileRequest, PROFILE_EXPECTED } from "./profiling.ts";
+import { parseShadowRequest, SHADOW_EXPECTED } from "./shadowing.ts";
 import { type CommandAnswer, MAX_BODY_BYTES, readBody, refuse, toRefusal } from "./run-command.ts";
 
 export interface StreamOptions {
@@ -17,7 +18,7 @@ export interface StreamOptions {
 
 /** Paths of commands whose answer is a stream of events, one JSON text in each line. */
 export function isStream(pathname: string): boolean {
-  return pathname === "/profile";
+  return pathname === "/profile" || pathname === "/shadow";
 }
 
 /**
@@ -71,6 +72,12 @@ async function openEvents(
     };
   }
   const body = await readBody(request, MAX_BODY_BYTES);
+  if (pathname === "/shadow") {
+    const wish = body === null ? null : parseShadowRequest(body);
+    if (wish === null) return refuse(400, `Cannot shadow: expected ${SHADOW_EXPECTED}`);
+    const { shadow } = await operations;
+    return shadow?.(wish, signal) ?? refuse(404, "Cannot shadow: this server does not offer it");
+  }
   const ask = body === null ? null : parseProfileRequest(body);
   if (ask === null) return refuse(400, `Cannot profile: expected ${PROFILE_EXPECTED}`);
   const { profile } = await operations;

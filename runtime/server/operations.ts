@@ -44,6 +44,7 @@ export function createOperations({
       target === "primary"
         ? profilePrimary({ kind, seconds }, { stateDir: primary.config.stateDir, signal })
         : profileWorker(primary.handlers.pools, { target, kind }, signal),
+    shadow: (request, signal) => primary.shadow(request, signal),
     cron: () => primary.cronJobs,
     runCron: (route, cron) => primary.runCron(route, cron),
     resize: (change) => primary.handlers.resize(change),

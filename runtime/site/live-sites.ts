@@ -13,6 +13,7 @@ export class LiveSites {
   readonly #onMalformed: (client: Client) => void;
   #sites = new HostTable<Site>({ entries: [], otherwise: { hosts: [], stages: [], series: 0 } });
   #misdirection = new Misdirection([]);
+  #onRequest: ((client: Client) => void) | null = null;
 
   /** @param onMalformed Called for each request whose target is malformed. */
   constructor(onMalformed: (client: Client) => void) {
@@ -22,6 +23,11 @@ export class LiveSites {
   /** Answers requests that begin from now on by these sites. */
   useSites(sites: HostTable<Site>): void {
     this.#sites = sites;
+  }
+
+  /** Calls back for each request before its stages; `null`: no more. */
+  watch(onRequest: ((client: Client) => void) | null): void {
+    this.#onRequest = onRequest;
   }
 
   /** Compares the hosts of requests with the names of these certificates from now on. */
@@ -44,6 +50,7 @@ export class LiveSites {
       client.refuse(400);
       return;
     }
+    if (this.#onRequest !== null && client.inquiry === undefined) this.#onRequest(client);
     const { only } = this.#sites;
     if (only !== null) serve(client, target, only);
     else if (certificate !== null && this.#misdirection.isMisdirected(ownOrigin, certificate)) {

@@ -65,6 +65,21 @@ describe("parseArguments()", () => {
         },
       },
     ],
+    [
+      ["shadow", "http://old.example", "--sample=10%", "--json", "--state-dir", "s"],
+      {
+        command: "shadow",
+        flags: { stateDir: "s" },
+        json: true,
+        wish: {
+          old: "http://old.example",
+          request: { share: 0.1, withCredentials: false },
+          ignored: [],
+          keepHost: false,
+          seconds: null,
+        },
+      },
+    ],
     [["types"], { command: "types", flags: {}, check: false, output: null }],
     [
       ["types", "--check", "--output", "e.d.ts", "--handlers=api"],
