@@ -102,7 +102,8 @@ export class Sampler {
       while (!signal.aborted) {
         const event = this.#waiting.shift();
         if (event !== undefined) {
-          yield event;
+          // Samples that were dropped while this one waited count, too: it may be the last one.
+          yield event.type === "sample" ? { ...event, counts: { ...this.#counts } } : event;
           continue;
         }
         // oxlint-disable-next-line no-await-in-loop -- Waits for the next event.
