@@ -24,6 +24,7 @@ import type { PublicFolders } from "./files/public-folders.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import type { Client, ExchangeId } from "./http/client.ts";
 import { parseTarget } from "./http/target-path.ts";
+import type { RedisStoreSetting } from "./lib/binding-settings.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
 import type { Counters, Traffic } from "./observe/counters.ts";
@@ -585,8 +586,15 @@ export class Primary {
     this.#cron ??= this.#loadCron();
     const { log } = this.#parts;
     this.#cron
-      .then((jobs) => jobs.use(handlers))
+      .then((jobs) => jobs.use(handlers, this.#cronStore))
       .catch((error: unknown) => log.error({ err: error }, "cannot run handlers at their times"));
+  }
+
+  /** The store that decides which of several servers does a run; `null`: this one does all. */
+  get #cronStore(): RedisStoreSetting | null {
+    const { cronStore, stores } = this.config;
+    const found = stores.find(({ name }) => name === cronStore);
+    return found?.kind === "redis" ? found : null;
   }
 
   async #loadCron(): Promise<CronJobs> {

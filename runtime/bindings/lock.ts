@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { HeldEntry } from "../stores/held-entry.ts";
 import type { Store } from "../stores/store.ts";
 
 /** Locks by name, which one holder has at a time over all workers. */
@@ -45,8 +45,9 @@ export function createLocks(
   { space, now = Date.now }: { space: string; now?: () => number },
 ): Locks {
   const tryOnce = async (name: string, ttlMs: number): Promise<Lock | null> => {
-    const held = new HeldLock(store, { space, name, ttlMs, now });
-    return (await held.take()) ? held.lock : null;
+    const held = new HeldEntry(store, { space, key: name, ttlMs, now });
+    if (!(await held.take())) return null;
+    return { extend: () => held.extend(), release: () => held.release() };
   };
   const acquire = async (name: string, options: LockOptions = {}): Promise<Lock | null> => {
     const { ttlMs = DEFAULT_MS, waitMs = 0, signal } = options;
@@ -98,91 +99,6 @@ export function createLocks(
     }
   };
   return Object.freeze({ acquire, run });
-}
-
-interface HeldLockOptions {
-  space: string;
-  name: string;
-  ttlMs: number;
-  now: () => number;
-}
-
-/**
- * A lock of one holder.
- *
- *     free ──take──▶ held ──extend──▶ held ──release, or taken by another holder──▶ gone
- *                     └──no answer of the store──▶ unsure ──look──▶ held, gone
- */
-class HeldLock {
-  readonly #store: Store;
-  readonly #options: HeldLockOptions;
-  /** Tells the entry of this holder from that of another one. */
-  readonly #token = randomBytes(12);
-  #state: { kind: "free" | "unsure" | "gone" } | { kind: "held"; version: string } = {
-    kind: "free",
-  };
-  /** The operations so far, one after the other: each needs the version that the one before wrote. */
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(store: Store, options: HeldLockOptions) {
-    this.#store = store;
-    this.#options = options;
-  }
-
-  /** The methods for handlers. */
-  get lock(): Lock {
-    return {
-      extend: () => this.#queue(() => this.#extend()),
-      release: () => this.#queue(() => this.#release()),
-    };
-  }
-
-  /** Returns whether the lock was free. */
-  take(): Promise<boolean> {
-    return this.#write(null);
-  }
-
-  #queue(operation: () => Promise<boolean>): Promise<boolean> {
-    const own = this.#last.then(operation);
-    this.#last = own.catch(() => {});
-    return own;
-  }
-
-  async #extend(): Promise<boolean> {
-    const version = await this.#look();
-    return version !== null && (await this.#write(version));
-  }
-
-  async #release(): Promise<boolean> {
-    const version = await this.#look();
-    this.#state = { kind: "gone" };
-    const { space, name } = this.#options;
-    return version !== null && (await this.#store.delete(space, name, version));
-  }
-
-  async #write(expected: string | null): Promise<boolean> {
-    const { space, name, ttlMs, now } = this.#options;
-    // The write may take effect even if no answer comes.
-    this.#state = { kind: "unsure" };
-    const version = await this.#store.put(space, name, {
-      value: this.#token,
-      metadata: null,
-      expiresMs: now() + ttlMs,
-      version: expected,
-    });
-    this.#state = version === null ? { kind: "gone" } : { kind: "held", version };
-    return version !== null;
-  }
-
-  /** Returns the version of the entry of this holder; `null`: it has none. */
-  async #look(): Promise<string | null> {
-    const state = this.#state;
-    if (state.kind === "held") return state.version;
-    if (state.kind !== "unsure") return null;
-    const { space, name } = this.#options;
-    const entry = await this.#store.get(space, name);
-    return entry !== null && this.#token.equals(entry.value) ? entry.version : null;
-  }
 }
 
 /** A day: longer work extends its lock. */

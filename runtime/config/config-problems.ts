@@ -33,6 +33,10 @@ export async function findConfigProblems(config: Config, origins: Origins): Prom
       stores: config.stores,
       label: origins.relayStore.label,
     }),
+    ...findSharedStoreProblem(config.cronStore, {
+      stores: config.stores,
+      label: origins.cronStore.label,
+    }),
     ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),

@@ -49,6 +49,7 @@ function listOthers(config: Config): EffectiveSetting[] {
   const stores = config.stores.filter(
     ({ name }) =>
       name === config.relayStore ||
+      name === config.cronStore ||
       config.bindings.some(({ value }) => "store" in value && value.store === name),
   );
   const ofRules = [...rules, ...sites.flatMap((site) => site.rules)].map(

@@ -788,7 +788,16 @@ export const SETTINGS = {
     type: onOff(),
     default: "on",
     help: "run scheduled() of handlers at their times",
-    docs: "whether this server runs `scheduled()` of handlers at the times of `config.schedule` ([more](handlers.md#at-times)). Of several servers with the same handlers, one should",
+    docs: "whether this server runs `scheduled()` of handlers at the times of `config.schedule` ([more](handlers.md#at-times)). Several servers with the same handlers need `cronStore`, or one of them should",
+    reload: "switch",
+  },
+  /** A key of `stores` with Redis: servers that share it do each run once. Default: `"off"`, each server does all runs. */
+  cronStore: {
+    field: "cronStore",
+    type: orOff(storeName()),
+    default: "off",
+    help: "store that decides which server does a run",
+    docs: "a key of [`stores`](bindings.md#redis-and-valkey) with Redis or Valkey: of all servers that share it, one does each run ([more](handlers.md#on-several-machines))",
     reload: "switch",
   },
   /** A key of `stores` with Redis: servers that share it pass messages of topics and purges on to each other. Default: `"off"`. */

@@ -131,7 +131,7 @@ export interface CronJobInfo {
   waiting: number;
   /** When the last run that has ended began, also before a restart. */
   last: string | null;
-  /** Its result: `done`, `failed`, `timed out`, `worker lost`, `refused` or `interrupted`. */
+  /** Its result: `done`, `failed`, `timed out`, `worker lost`, `refused`, `interrupted`, `elsewhere` or `left out`. */
   result: string | null;
   durationMs: number | null;
   /** When the last run that succeeded ended. */

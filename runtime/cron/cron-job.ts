@@ -5,8 +5,16 @@ import { CronTimes } from "../lib/cron-times.ts";
 import { isAlive } from "../lib/is-alive.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import type { Logger } from "../log/log.ts";
-import { decideDue, decideOverlap, LATE_MS, mayBegin, pickStart } from "./decide-due.ts";
+import {
+  decideDue,
+  decideOverlap,
+  LATE_MS,
+  mayBegin,
+  MOST_WAITING,
+  pickStart,
+} from "./decide-due.ts";
 import type { EndedRun, JobRecord, OpenRun, RunJournal, RunResult } from "./journal.ts";
+import type { RunLease, RunLeases } from "./run-leases.ts";
 import { sendRun, type SendRunOptions } from "./send-run.ts";
 
 /** Longest wait for the disk before a run begins. */
@@ -23,6 +31,8 @@ export interface CronJobOptions {
   nextId: () => ExchangeId;
   /** Called when a run has failed with this status. */
   onFailure: SendRunOptions["onFailure"];
+  /** Returns the leases that decide between several servers; `null`: this server does all runs. */
+  leases: () => RunLeases | null;
   /** Whether the server has stopped to begin runs. */
   isStopped: () => boolean;
 }
@@ -30,14 +40,17 @@ export interface CronJobOptions {
 /** A run that waits for the run before. */
 interface WaitingRun {
   readonly time: number;
+  /** It makes up for a missed or interrupted one. */
   readonly isLate: boolean;
+  /** No run for this time has begun here. */
+  readonly isMissed: boolean;
 }
 
 /**
  * One handler with one of its times.
  *
  *     due ──▶ begins ──▶ a worker runs it ──▶ ended: done, failed, timed out, worker lost, refused
- *      ├──▶ waits ──▲
+ *      ├──▶ waits ──▲  └──▶ another server has dealt with it: elsewhere
  *      └──▶ left out
  */
 export class CronJob {
@@ -47,11 +60,16 @@ export class CronJob {
   /** The last time that has been dealt with. */
   #seenMs: number;
   #nextMs: number | null;
-  readonly #running = new Set<Promise<EndedRun>>();
+  /** The runs that have begun, with their times. */
+  readonly #running = new Map<Promise<EndedRun>, number>();
+  /** Number of these whose time another server may be dealing with. */
+  #claiming = 0;
   #waiting: WaitingRun[] = [];
   /** Times without a finished run that the next look decides about. */
   #owed: number[] = [];
   #runningLate = 0;
+  /** Changes when the waiting runs are cleared. */
+  #epoch = 0;
   /** Runs that another process has begun and may still run. */
   #foreign: OpenRun[] = [];
   #last: EndedRun | null = null;
@@ -62,8 +80,15 @@ export class CronJob {
   #skipped = 0;
   #missed = 0;
 
-  /** @param record Its state in the journal; `undefined`: no server has had it. */
-  constructor(handler: ScheduledHandler, record: JobRecord | undefined, options: CronJobOptions) {
+  /**
+   * @param state.record Its state in the journal; `undefined`: no server has had it.
+   * @param state.begun Times whose runs other servers have begun and not ended.
+   */
+  constructor(
+    handler: ScheduledHandler,
+    { record, begun }: { record: JobRecord | undefined; begun: readonly number[] },
+    options: CronJobOptions,
+  ) {
     this.handler = handler;
     this.#options = options;
     this.#times = new CronTimes(handler.schedule);
@@ -75,6 +100,7 @@ export class CronJob {
       this.#owed = [...record.waiting];
       this.#resume(record);
     }
+    this.#owed.push(...begun);
   }
 
   /** When the next run is due; `null`: never. */
@@ -89,7 +115,12 @@ export class CronJob {
 
   /** The runs in flight. They never reject. */
   get running(): readonly Promise<EndedRun>[] {
-    return [...this.#running];
+    return [...this.#running.keys()];
+  }
+
+  /** Runs that this server or an earlier process of it does. */
+  get #runningHere(): number {
+    return this.#running.size - this.#claiming + this.#foreign.length;
   }
 
   /** Describes the job for operators. */
@@ -105,7 +136,7 @@ export class CronJob {
       cron,
       timeZone,
       next: toText(this.#nextMs),
-      running: this.#running.size + this.#foreign.length,
+      running: this.#runningHere,
       waiting: this.#waiting.length,
       last: toText(last?.startedMs ?? null),
       result: last?.result ?? null,
@@ -153,7 +184,9 @@ export class CronJob {
     for (const time of owed) if (!runs.includes(time)) this.#note("drop", time);
     if (runs.length === 0 && isDue) this.#noteSeen();
     for (const time of runs) {
-      this.#admit({ time, isLate: nowMs - time > LATE_MS || owed.includes(time) });
+      const isOwed = owed.includes(time);
+      const isMissed = nowMs - time > LATE_MS && !isOwed;
+      this.#admit({ time, isLate: isMissed || isOwed, isMissed });
     }
   }
 
@@ -164,9 +197,9 @@ export class CronJob {
    */
   runNow(): Promise<EndedRun> | null {
     const { overlap } = this.handler.schedule;
-    const running = this.#running.size + this.#foreign.length;
-    if (running > 0 && overlap !== "allow") return null;
-    return this.#begin({ time: this.#options.now(), isLate: false }, { isManual: true });
+    if (this.#runningHere > 0 && overlap !== "allow") return null;
+    const run = { time: this.#options.now(), isLate: false, isMissed: false };
+    return this.#begin(run, { isManual: true });
   }
 
   /** Compares the runs of other processes with the journal. */
@@ -176,8 +209,9 @@ export class CronJob {
     this.tick();
   }
 
-  /** Lets no further run wait. The journal has those that waited. */
+  /** Lets no further run wait, neither here nor for another server. The journal has those that waited. */
   clear(): void {
+    this.#epoch++;
     this.#owed.push(...this.#waiting.map(({ time }) => time));
     this.#waiting = [];
   }
@@ -221,9 +255,12 @@ export class CronJob {
 
   #admit(run: WaitingRun): void {
     const { overlap } = this.handler.schedule;
-    const running = this.#running.size + this.#foreign.length;
+    if (this.#claiming >= MOST_WAITING) {
+      this.#leaveOut(run.time);
+      return;
+    }
     const step = decideOverlap(
-      { running, waiting: this.#waiting.length },
+      { running: this.#runningHere, waiting: this.#waiting.length },
       { overlap, isLate: run.isLate },
     );
     switch (step) {
@@ -234,19 +271,25 @@ export class CronJob {
         this.#note("wait", run.time);
         this.#waiting.push(run);
         return;
-      case "skip": {
-        this.#skipped++;
-        this.#note("drop", run.time);
-        const fields = { ...this.#fields, scheduledTime: toText(run.time), overlap };
-        this.#options.log.warn(fields, "scheduled run left out: the run before has not ended");
-      }
+      case "skip":
+        this.#leaveOut(run.time);
+        void this.#options.leases()?.leaveOut({ job: this.handler.id, time: run.time });
     }
   }
 
-  #begin({ time, isLate }: WaitingRun, { isManual }: { isManual: boolean }): Promise<EndedRun> {
-    this.#startedMs = Math.max(this.#options.now(), this.#startedMs + 1);
-    const run = this.#run(time, { startedMs: this.#startedMs, isManual });
-    this.#running.add(run);
+  #leaveOut(time: number): void {
+    this.#skipped++;
+    this.#note("drop", time);
+    const { overlap } = this.handler.schedule;
+    const fields = { ...this.#fields, scheduledTime: toText(time), overlap };
+    this.#options.log.warn(fields, "scheduled run left out: the run before has not ended");
+  }
+
+  #begin(given: WaitingRun, { isManual }: { isManual: boolean }): Promise<EndedRun> {
+    const { time, isLate } = given;
+    const leases = isManual ? null : this.#options.leases();
+    const run = leases === null ? this.#run(time, { isManual }) : this.#claim(given, leases);
+    this.#running.set(run, time);
     if (isLate) this.#runningLate++;
     void this.#follow(run, { isLate });
     return run;
@@ -260,13 +303,65 @@ export class CronJob {
     this.pump();
   }
 
+  /** Runs it, unless another server does. */
+  async #claim({ time, isMissed }: WaitingRun, leases: RunLeases): Promise<EndedRun> {
+    const { isStopped, now } = this.#options;
+    const { id, schedule } = this.handler;
+    const startedMs = now();
+    this.#note("wait", time);
+    this.#claiming++;
+    const mayOverlap = schedule.overlap === "allow";
+    const epoch = this.#epoch;
+    const claim = await leases.claim({ job: id, time, mayOverlap, isMissed });
+    this.#claiming--;
+    const isCleared = isStopped() || epoch !== this.#epoch;
+    if (claim.kind === "mine" && !isCleared && !this.#isMadeUpFor(time)) {
+      const run = await this.#run(time, { isManual: false, lease: claim.lease });
+      void this.#shareSeen(leases, time);
+      return run;
+    }
+    const durationMs = Math.max(0, now() - startedMs);
+    if (isCleared) {
+      if (claim.kind === "mine") await claim.lease.end(null);
+      // It waits again: the journal has it.
+      this.#owed.push(time);
+      return { time, startedMs, result: "left out", durationMs };
+    }
+    const result = claim.kind === "mine" ? "left out" : "elsewhere";
+    if (claim.kind === "mine") {
+      await claim.lease.end(result);
+      this.#leaveOut(time);
+    } else this.#note("drop", time);
+    this.#count(result);
+    const run: EndedRun = { time, startedMs, result, durationMs };
+    this.#last = run;
+    return run;
+  }
+
+  /** Whether a later run makes up for a time that comes late, as after the store was gone. */
+  #isMadeUpFor(time: number): boolean {
+    const { overlap, catchUp } = this.handler.schedule;
+    if (overlap !== "skip" || catchUp === "all") return false;
+    const isLate = this.#options.now() - time > LATE_MS;
+    return isLate && [...this.#running.values()].some((other) => other > time);
+  }
+
+  /** Tells other servers up to which time this one has dealt with all. */
+  async #shareSeen(leases: RunLeases, ended: number): Promise<void> {
+    const open = [...this.#running.values(), ...this.#waiting.map(({ time }) => time)];
+    const earliest = Math.min(...open.filter((time) => time !== ended), ...this.#owed);
+    await leases.noteSeen(this.handler.id, Math.min(this.#seenMs, earliest - 1));
+  }
+
   async #run(
     time: number,
-    { startedMs, isManual }: { startedMs: number; isManual: boolean },
+    { isManual, lease = null }: { isManual: boolean; lease?: RunLease | null },
   ): Promise<EndedRun> {
     const { journal, now, nextId, isStopped, onFailure } = this.#options;
     const job = this.handler.id;
     const { pid } = process;
+    this.#startedMs = Math.max(now(), this.#startedMs + 1);
+    const startedMs = this.#startedMs;
     const begin = { at: "begin", job, time, startedMs, pid, manual: isManual } as const;
     await settledWithin(journal.add(begin), DISK_MS);
     const sent = isStopped()
@@ -281,6 +376,7 @@ export class CronJob {
     this.#count(result);
     if (result === "done") this.#lastSuccessMs = startedMs + durationMs;
     if (!isCut) void journal.add({ at: "end", job, pid, ...run });
+    await lease?.end(isCut ? null : result);
     return run;
   }
 
@@ -288,14 +384,16 @@ export class CronJob {
     const { log } = this.#options;
     const fields = { ...this.#fields, scheduledTime: toText(time), durationMs, result };
     if (result === "done") log.info(fields, "scheduled run ended");
-    else log.warn(fields, "scheduled run ended without success");
+    else if (result === "elsewhere") log.info(fields, "another server does the scheduled run");
+    // Left out: the log has it already.
+    else if (result !== "left out") log.warn(fields, "scheduled run ended without success");
   }
 
   /** Begins the runs that wait, as far as they may begin. */
   pump(): void {
     const { overlap } = this.handler.schedule;
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const running = this.#running.size + this.#foreign.length;
+      const running = this.#runningHere;
       const runningLate = this.#runningLate;
       const { isLate } = next;
       if (this.#options.isStopped()) return;

@@ -1,10 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import type { CronJobInfo, CronRunReport } from "../control/operations.ts";
 import type { ScheduledHandler } from "../handlers/site-routes.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { ExchangeId } from "../http/client.ts";
 import type { Logger } from "../log/log.ts";
 import { CronJob, type CronJobOptions } from "./cron-job.ts";
+import type { RedisStoreSetting } from "../lib/binding-settings.ts";
+import type { Store } from "../stores/store.ts";
 import { RunJournal } from "./journal.ts";
+import { RunLeases } from "./run-leases.ts";
 
 /** Longest time between two looks at the clock: it may be set, and timers stop while the machine sleeps. */
 const LOOK_MS = 30_000;
@@ -27,6 +31,10 @@ export interface CronJobsOptions {
   /** Called when a run has failed with this status. */
   onFailure: CronJobOptions["onFailure"];
   clock?: CronClock;
+  /** Opens a store that servers share. */
+  openStore?: (setting: RedisStoreSetting) => Promise<Store>;
+  /** Time after which a server that is gone loses its run to another one. */
+  leaseMs?: number;
 }
 
 /**
@@ -40,6 +48,10 @@ export class CronJobs {
   readonly #journal: RunJournal;
   /** By their id. */
   readonly #jobs = new Map<string, CronJob>();
+  /** The store that decides between several servers; `null`: this server does all runs. */
+  #shared: { setting: RedisStoreSetting; leases: RunLeases } | null = null;
+  /** Ends the waits for other servers. */
+  readonly #stopped = new AbortController();
   /** The calls of `use`, one after the other. */
   #using: Promise<void> = Promise.resolve();
   #cancelTimer: (() => void) | null = null;
@@ -64,9 +76,16 @@ export class CronJobs {
     return all.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   }
 
-  /** Fires for these handlers from now on. A job that was there before keeps its state, with its runs in flight. */
-  use(handlers: readonly ScheduledHandler[]): Promise<void> {
-    this.#using = this.#using.then(() => this.#use(handlers));
+  /**
+   * Fires for these handlers from now on. A job that was there before keeps its state, with its runs in flight.
+   *
+   * @param store The store that decides between several servers; `null`: this server does all runs.
+   */
+  use(
+    handlers: readonly ScheduledHandler[],
+    store: RedisStoreSetting | null = null,
+  ): Promise<void> {
+    this.#using = this.#useAfter(this.#using, { handlers, store });
     return this.#using;
   }
 
@@ -100,6 +119,7 @@ export class CronJobs {
   /** Begins no further run. Those in flight go on. */
   stop(): void {
     this.#isStopped = true;
+    this.#stopped.abort();
     this.#cancelTimer?.();
     this.#cancelTimer = null;
     for (const job of this.#jobs.values()) job.clear();
@@ -112,6 +132,30 @@ export class CronJobs {
     const jobs = [...this.#jobs.values(), ...this.#removed.values()];
     await Promise.all(jobs.flatMap(({ running }) => running));
     await this.#journal.flushed();
+    await this.#shared?.leases.close();
+  }
+
+  async #useAfter(
+    before: Promise<void>,
+    { handlers, store }: { handlers: readonly ScheduledHandler[]; store: RedisStoreSetting | null },
+  ): Promise<void> {
+    await before;
+    await this.#useStore(store);
+    await this.#use(handlers);
+  }
+
+  async #useStore(setting: RedisStoreSetting | null): Promise<void> {
+    const before = this.#shared;
+    if (this.#isStopped || isDeepStrictEqual(setting, before?.setting ?? null)) return;
+    const { log, leaseMs, openStore = openRedisStore } = this.#options;
+    const own = { log, now: () => this.#clock.now(), stop: this.#stopped.signal };
+    const options = leaseMs === undefined ? own : { ...own, leaseMs };
+    this.#shared =
+      setting === null
+        ? null
+        : { setting, leases: new RunLeases(await openStore(setting), options) };
+    // Its claims and runs go on.
+    void before?.leases.close();
   }
 
   async #use(handlers: readonly ScheduledHandler[]): Promise<void> {
@@ -122,6 +166,7 @@ export class CronJobs {
     }
     const isNew = handlers.some(({ id }) => !this.#jobs.has(id));
     const records = isNew ? await this.#journal.load() : new Map<string, never>();
+    const begun = isNew ? await this.#listBegun(handlers) : new Map<string, never>();
     if (this.#isStopped) return;
     const ids = new Set(handlers.map(({ id }) => id));
     for (const [id, job] of this.#jobs) if (!ids.has(id)) this.#remove(id, job);
@@ -130,10 +175,28 @@ export class CronJobs {
       const known = this.#jobs.get(handler.id) ?? this.#removed.get(handler.id);
       this.#removed.delete(handler.id);
       if (known !== undefined) known.handler = handler;
-      const job = known ?? new CronJob(handler, records.get(handler.id), this.#jobOptions());
+      const job =
+        known ??
+        this.#create(handler, {
+          record: records.get(handler.id),
+          begun: begun.get(handler.id) ?? [],
+        });
       this.#jobs.set(handler.id, job);
     }
     this.#tick();
+  }
+
+  #create(handler: ScheduledHandler, state: ConstructorParameters<typeof CronJob>[1]): CronJob {
+    return new CronJob(handler, state, this.#jobOptions());
+  }
+
+  /** Returns the runs in flight of new jobs on other servers, by the id of the job. */
+  async #listBegun(handlers: readonly ScheduledHandler[]): Promise<Map<string, number[]>> {
+    const { leases } = this.#shared ?? {};
+    if (leases === undefined) return new Map();
+    const ids = handlers.map(({ id }) => id).filter((id) => !this.#jobs.has(id));
+    const lists = ids.map(async (id) => [id, await leases.listBegun(id)] as const);
+    return new Map(await Promise.all(lists));
   }
 
   #remove(id: string, job: CronJob): void {
@@ -154,6 +217,7 @@ export class CronJobs {
     const { log, nextId, onFailure } = this.#options;
     return {
       onFailure,
+      leases: () => this.#shared?.leases ?? null,
       log,
       journal: this.#journal,
       now: () => this.#clock.now(),
@@ -210,6 +274,11 @@ export class CronJobs {
 
 function keyOf({ site, route, cron }: CronJobInfo): string {
   return `${site} ${route} ${cron}`;
+}
+
+async function openRedisStore(setting: RedisStoreSetting): Promise<Store> {
+  const { createRedisStore } = await import("../stores/redis-store.ts");
+  return createRedisStore(setting);
 }
 
 const SYSTEM_CLOCK: CronClock = {

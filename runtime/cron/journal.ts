@@ -1,8 +1,19 @@
 import { appendFile, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Results of a run. `interrupted`: the server ended during the run. */
-export type RunResult = "done" | "failed" | "timed out" | "worker lost" | "refused" | "interrupted";
+/**
+ * Results of a run. `interrupted`: the server ended during the run; `elsewhere`: another server has dealt
+ * with its time; `left out`: a later run makes up for it.
+ */
+export type RunResult =
+  | "done"
+  | "failed"
+  | "timed out"
+  | "worker lost"
+  | "refused"
+  | "interrupted"
+  | "elsewhere"
+  | "left out";
 
 /** One line of the journal. Times are in ms since 1970. */
 export type JournalEntry =

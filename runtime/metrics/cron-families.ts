@@ -10,7 +10,7 @@ export const CRON_FAMILIES: readonly Family[] = [
     type: "counter",
     unit: null,
     labels: [...LABELS, "result"],
-    help: "Runs of scheduled() that ended: done, failed, timed out, worker lost, refused or interrupted.",
+    help: "Runs of scheduled() that ended: done, failed, timed out, worker lost, refused, interrupted, elsewhere (another server did it) or left out (a later run made up for it).",
     *collect({ status }): Generator<Sample> {
       for (const job of status.cron ?? []) {
         for (const [result, count] of Object.entries(job.runs)) {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import {
   findBindingProblems,
+  findSharedStoreProblem,
   readBindings,
   readEnvVariables,
   readStores,
@@ -197,5 +198,26 @@ describe("findBindingProblems()", () => {
     assert.equal(problems.length, 2);
     assert.match(problems[0] ?? "", /bindings\.A\.store: found "x", expected one of default/);
     assert.match(problems[1] ?? "", /bindings\.A\.sites: found "b\.example".*default, c\.example/);
+  });
+});
+
+describe("findSharedStoreProblem()", () => {
+  const redis = { kind: "redis", url: "redis://a", prefix: "p", timeoutMs: 1_000 } as const;
+  const embedded = { kind: "embedded", name: "default", durability: "process" } as const;
+
+  it("accepts a store that several machines share", () => {
+    const stores = [embedded, { ...redis, name: "shared" }];
+    assert.deepEqual(findSharedStoreProblem(null, { stores, label: "cronStore" }), []);
+    assert.deepEqual(findSharedStoreProblem("shared", { stores, label: "cronStore" }), []);
+  });
+
+  it("refuses other stores, and names those that fit", () => {
+    const stores = [embedded, { ...redis, name: "shared" }];
+    for (const cronStore of ["default", "none"]) {
+      const [problem] = findSharedStoreProblem(cronStore, { stores, label: "cronStore" });
+      assert.match(problem ?? "", /^Cannot use cronStore: found "\w+", expected one of shared, or/);
+    }
+    const found = { stores: [embedded], label: "--cron-store" };
+    assert.match(findSharedStoreProblem("default", found)[0] ?? "", /expected a store with Redis/);
   });
 });

@@ -145,6 +145,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: 1,
       serverTiming: false,
       cron: true,
+      cronStore: null,
       relayStore: null,
       serverTimingTokenDigest: null,
       livePath: null,
@@ -298,7 +299,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: ["0.01", "traceSample", 0.01],
       serverTiming: ["on", "serverTiming", true],
       cron: ["off", "cron", false],
-      relayStore: ["shared", "relayStore", "shared"],
+      // Only a config file has stores.
+      cronStore: ["off", "cronStore", null],
+      relayStore: ["off", "relayStore", null],
       serverTimingToken: [
         "correct-horse-battery",
         "serverTimingTokenDigest",

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { noRedis, RedisServer } from "../helpers/redis-server.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";
 import { SuiteOwner } from "../helpers/suite-owner.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const TICK = `
 export const config = { schedule: "* * * * * *" };
@@ -174,4 +176,46 @@ describe("handlers with times", { timeout: 300_000 }, () => {
     assert.ok(Number(redone["at"]) >= Number(at));
     await second.until(({ msg, result }) => msg === "scheduled run ended" && result === "done");
   });
+
+  it(
+    "run once on two servers with one Redis, and again when their server was killed",
+    { skip: noRedis },
+    async (t) => {
+      const redis = await RedisServer.start(t);
+      const hangs = HANGS.replace(`"* * * * * *"`, `{ cron: "* * * * * *", catchUp: "all" }`);
+      const options = {
+        handlers: {
+          "tick.ts": TICK,
+          "hangs.ts": hangs.replaceAll(
+            `"begun"`,
+            JSON.stringify(join(temporaryFolder(t), "begun")),
+          ),
+        },
+        workers: 1,
+        files: {
+          "edgicorn.config.mjs": `export default {
+          cronStore: "shared",
+          stores: { shared: { redis: "unix:${redis.socket}", timeout: "20s" } },
+        };`,
+        },
+      };
+      const killed = await startServer(t, options);
+      const { at } = await killed.until(({ msg }) => msg === "hangs");
+      // It starts when the run is in flight.
+      const survivor = await startServer(t, options);
+      while (ticks(killed).length + ticks(survivor).length < 6) {
+        // oxlint-disable-next-line no-await-in-loop -- Until the servers have done some runs.
+        await Promise.race([nextTick(killed, () => true), nextTick(survivor, () => true)]);
+      }
+      killed.kill("SIGKILL");
+      await survivor.until((line) => line.msg === "runs" && line["at"] === at);
+      const before = ticks(survivor).length;
+      while (ticks(survivor).length < before + 3) {
+        // oxlint-disable-next-line no-await-in-loop -- As above.
+        await nextTick(survivor, () => true);
+      }
+      const times = [...ticks(killed), ...ticks(survivor)];
+      assert.equal(new Set(times).size, times.length, "no time has two runs");
+    },
+  );
 });
