@@ -66,7 +66,10 @@ describe("edgicorn profile", { timeout: 300_000 }, () => {
     assert.deepEqual([result.code, result.stdout], [0, `${path}\n`], result.stderr);
     // V8 shows its caller only, when V8 had inlined the function before the profile began.
     const functions = functionsOf(path);
-    assert.ok(functions.some((name) => /^burn(SomeTime|_default)$/.test(name)), `${functions}`);
+    assert.ok(
+      functions.some((name) => /^burn(SomeTime|_default)$/.test(name)),
+      `${functions}`,
+    );
     assert.equal(modeOf(path), 0o600);
     await eventually(t, async () => (await findLoopbackPorts(pid)).length === 0);
     assert.equal(await (await server.fetch("/burn")).text(), `a text of the heap${pid}`);
