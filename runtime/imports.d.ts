@@ -92,16 +92,18 @@ declare var WebSocketPair: new () => import("edgicorn").WebSocketPair;
 
 /** The module of Workers of the same name (docs/from-workers.md). */
 declare module "cloudflare:workers" {
-  type Env = import("edgicorn").Environment;
+  import type { Context, Environment } from "edgicorn";
+  type Env = Environment;
   /** `env` without a request. It has no bindings of single sites. */
   export const env: Env;
   /** Lets a promise go on after the response was sent. */
   export function waitUntil(promise: Promise<unknown>): void;
   /** Base of a default export with the methods `fetch(request)` and `scheduled(event)`. */
   export abstract class WorkerEntrypoint<E = Env> {
-    constructor(context: import("edgicorn").Context, env: E);
-    protected readonly ctx: import("edgicorn").Context;
+    constructor(context: Context, env: E);
+    protected readonly ctx: Context;
     protected readonly env: E;
   }
+  // oxlint-disable-next-line typescript/no-extraneous-class -- Workers have an empty class, too
   export abstract class RpcTarget {}
 }

@@ -68,7 +68,7 @@ describe("edgicorn profile", { timeout: 300_000 }, () => {
     const functions = functionsOf(path);
     assert.ok(
       functions.some((name) => /^burn(SomeTime|_default)$/.test(name)),
-      `${functions}`,
+      functions.join(", "),
     );
     assert.equal(modeOf(path), 0o600);
     await eventually(t, async () => (await findLoopbackPorts(pid)).length === 0);

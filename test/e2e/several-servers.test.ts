@@ -35,6 +35,10 @@ async function read(server: TestServer): Promise<string> {
   return (await server.fetch("/news")).text();
 }
 
+async function publish(server: TestServer, body: string): Promise<void> {
+  assert.equal((await server.fetch("/chat", { method: "POST", body })).status, 204);
+}
+
 describe("servers with one relayStore", { timeout: 300_000, skip: noRedis }, () => {
   it("share the messages of topics, and purges of handlers and operators", async (t) => {
     const redis = await RedisServer.start(t);
@@ -51,9 +55,6 @@ describe("servers with one relayStore", { timeout: 300_000, skip: noRedis }, () 
       });
     const [here, there] = [await start(), await start()];
     const client = await WebSocketClient.open(t, `${there.http}/chat`);
-    const publish = async (server: TestServer, body: string): Promise<void> => {
-      assert.equal((await server.fetch("/chat", { method: "POST", body })).status, 204);
-    };
     // Until the servers have met, messages do not arrive.
     let hears = false;
     const first = client.next().then((text) => {

@@ -26,7 +26,11 @@ process.exit = (code = process.exitCode) => {
 };
 
 process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
-process.on("message", async ({ args, cwd, end }) => {
+process.on("message", (message) => void run(message));
+process.send("loaded");
+
+/** Runs one command line. An error that is none of the command ends this process. */
+async function run({ args, cwd, end }) {
   process.chdir(cwd);
   process.argv = [node, main, ...args];
   process.exitCode = undefined;
@@ -42,8 +46,7 @@ process.on("message", async ({ args, cwd, end }) => {
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners("error");
   for (const fd of [1, 2]) writeSync(fd, end);
   process.send(code);
-});
-process.send("loaded");
+}
 
 /** Loads the script as `dist/main.js` does (`runtime/lib/cached-script.ts`). */
 function loadProgram() {
