@@ -304,6 +304,8 @@ export interface Vitals {
   heapUsedBytes: number;
   /** Share of the time since the last pong in which the event loop was busy: 0 to 1. */
   loopUtilization: number;
+  /** Promises of `waitUntil()` that have not settled; absent: the worker has no such promises. */
+  backgroundWork?: number | undefined;
 }
 
 /** A route's number in the manifest, or `-1 - n` for fallback `n`. */

@@ -190,7 +190,8 @@ function isVitals(value: unknown): boolean {
     isMap(value) &&
     isAmount(value["rssBytes"]) &&
     isAmount(value["heapUsedBytes"]) &&
-    isAmount(value["loopUtilization"])
+    isAmount(value["loopUtilization"]) &&
+    (value["backgroundWork"] === undefined || isAmount(value["backgroundWork"]))
   );
 }
 

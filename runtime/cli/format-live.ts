@@ -14,7 +14,7 @@ export function formatProblems({ problems }: LiveSnapshot): string[] {
 /** Returns the figures of a worker, as cells of a table. */
 export function toWorkerCells(worker: WorkerView | undefined): string[] {
   if (worker === undefined) return [];
-  const { rssBytes, loopUtilization, requests, inFlight, oldest } = worker;
+  const { rssBytes, loopUtilization, requests, inFlight, oldest, backgroundWork } = worker;
   return [
     formatBytes(rssBytes),
     `busy ${formatShare(loopUtilization)}`,
@@ -22,6 +22,9 @@ export function toWorkerCells(worker: WorkerView | undefined): string[] {
     oldest === null
       ? "idle"
       : `${inFlight} in flight, the oldest ${oldest.method} ${oldest.route} for ${formatMs(oldest.ageMs)}`,
+    ...(backgroundWork === null || backgroundWork === 0
+      ? []
+      : [`${formatCount(backgroundWork)} of waitUntil() go on`]),
   ];
 }
 

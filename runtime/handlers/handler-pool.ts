@@ -79,6 +79,8 @@ export interface WorkerFigures {
   readonly heapUsedBytes: number | null;
   /** Share of the last second in which its event loop was busy. */
   readonly loopUtilization: number | null;
+  /** Promises of `waitUntil()` that have not settled. */
+  readonly backgroundWork: number | null;
   /** How long it took to answer its last ping. */
   readonly pongMs: number | null;
   readonly pid: number;
@@ -325,11 +327,13 @@ export class HandlerPool {
     return this.#pool.workers.map((worker) => {
       const { requests, inFlight } = this.#loadOf(worker.id);
       const { rssBytes = null, heapUsedBytes = null, loopUtilization = null } = worker.vitals ?? {};
+      const backgroundWork = worker.vitals?.backgroundWork ?? null;
       const pongMs = this.#pool.pongMs(worker);
       const { id, pid, readyAtMs } = worker;
       const readyForMs = readyAtMs === null ? null : performance.now() - readyAtMs;
-      const load = { requests, inFlight, rssBytes, heapUsedBytes, loopUtilization };
-      return { id, ...load, pongMs, pid, readyForMs };
+      const load = { requests, inFlight, backgroundWork };
+      const vitals = { rssBytes, heapUsedBytes, loopUtilization, pongMs };
+      return { id, ...load, ...vitals, pid, readyForMs };
     });
   }
 

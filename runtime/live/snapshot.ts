@@ -143,6 +143,8 @@ export interface WorkerView {
   readonly requests: number;
   readonly perSecond: number | null;
   readonly inFlight: number;
+  /** Promises of `waitUntil()` that have not settled. */
+  readonly backgroundWork: number | null;
   readonly rssBytes: number | null;
   readonly heapUsedBytes: number | null;
   readonly loopUtilization: number | null;

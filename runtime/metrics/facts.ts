@@ -43,6 +43,7 @@ export interface WorkerFacts {
   readonly rssBytes: number | null;
   readonly heapUsedBytes: number | null;
   readonly loopUtilization: number | null;
+  readonly backgroundWork: number | null;
   readonly pongMs: number | null;
   readonly pid: number;
   readonly readyForMs: number | null;

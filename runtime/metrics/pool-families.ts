@@ -106,6 +106,12 @@ export const POOL_FAMILIES: readonly Family[] = [
     ({ inFlight }) => inFlight,
   ),
   ofWorkers(
+    "background_work",
+    null,
+    "Promises of `waitUntil()` in the worker that have not settled.",
+    ({ backgroundWork }) => backgroundWork,
+  ),
+  ofWorkers(
     "resident_memory_bytes",
     "bytes",
     "Resident memory of the worker.",

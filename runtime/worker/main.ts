@@ -77,7 +77,7 @@ class Worker {
   readonly #events = new GlobalEvents({
     onReport: (err) => this.#log?.error({ err }, "error reported in a handler"),
   });
-  readonly #vitals = new VitalsMeter();
+  readonly #vitals = new VitalsMeter(this.#background);
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
   #exchanges: Exchanges | null = null;

@@ -114,6 +114,7 @@ describe("parseToPrimary()", () => {
       [Kind.pong, 1, VITALS],
       // A worker on a system that does not tell its memory.
       [Kind.pong, 1, { rssBytes: 0, heapUsedBytes: 0, loopUtilization: 0 }],
+      [Kind.pong, 1, { ...VITALS, backgroundWork: 3 }],
     ];
     for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
   });
@@ -207,6 +208,7 @@ describe("parseToPrimary()", () => {
       [Kind.pong, 1, { ...VITALS, heapUsedBytes: "1" }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Number.NaN }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Infinity }],
+      [Kind.pong, 1, { ...VITALS, backgroundWork: -1 }],
       [Kind.socketActs],
       [Kind.responseSocket, 1, "", 1, []],
       ...[

@@ -119,13 +119,14 @@ export function createFacts(): MetricsFacts {
         inFlight: 1,
         queueAgeMs: 250,
         workers: [
-          { ...worker, id: 1, state: "ready", loopUtilization: 0.5, pongMs: 2 },
+          { ...worker, id: 1, state: "ready", loopUtilization: 0.5, pongMs: 2, backgroundWork: 3 },
           {
             ...worker,
             id: 2,
             state: "starting",
             rssBytes: null,
             loopUtilization: null,
+            backgroundWork: null,
             pongMs: null,
           },
         ],

@@ -131,6 +131,7 @@ function createWorkers(recycle: ((worker: number) => void) | null): Table<Worker
       number("loop busy", ({ loopUtilization }) => loopUtilization, formatShare, {
         tone: ({ loopUtilization }) => ((loopUtilization ?? 0) > 0.95 ? "warn" : ""),
       }),
+      number("waitUntil", ({ backgroundWork }) => backgroundWork, formatCount, { isWide: true }),
       number("loop delay", ({ loopDelayMs }) => loopDelayMs, formatMs, { isWide: true }),
       number("requests", ({ requests }) => requests, formatCount, { isWide: true }),
       number("up", ({ readyForMs }) => readyForMs, formatMs, { isWide: true }),

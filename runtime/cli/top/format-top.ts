@@ -158,6 +158,7 @@ function workerColumns(isWide: boolean): Column<WorkerView>[] {
       style: ({ loopUtilization }) => ((loopUtilization ?? 0) > 0.95 ? "yellow" : null),
     },
     number("delay", ({ loopDelayMs }) => formatMs(loopDelayMs)),
+    isWide ? number("waits", ({ backgroundWork }) => formatCount(backgroundWork)) : null,
     isWide ? number("requests", ({ requests }) => formatCount(requests)) : null,
     isWide ? number("up", ({ readyForMs }) => formatMs(readyForMs)) : null,
     isWide ? number("pid", ({ pid }) => String(pid)) : null,
