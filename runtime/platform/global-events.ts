@@ -11,6 +11,9 @@ const CALLED_BY_EXPORT: Readonly<Record<string, string>> = {
   scheduled: "export default { scheduled(event, env, context) { ... } } and config.schedule",
 };
 
+/** Events that tell of failures. A failure of their listeners is only logged. */
+const REPORTS: ReadonlySet<string> = new Set(["error", "unhandledrejection"]);
+
 /** Where the reports of a worker go. */
 export interface GlobalEventsOptions {
   /** Gets the error of `reportError()` and of a listener, unless a listener for "error" has prevented it. */
@@ -66,7 +69,7 @@ export class GlobalEvents {
 
   /** Tells the listeners for "error" of an exception. Returns whether one of them prevented its report. */
   onError(error: unknown): boolean {
-    // A listener that fails must not be called for its own error.
+    // A listener that reports an error must not be called for it.
     if (this.#target === null || this.#isReporting) return false;
     this.#isReporting = true;
     try {
@@ -98,7 +101,11 @@ export class GlobalEvents {
   #open(): GlobalTarget {
     if (this.#target !== null) return this.#target;
     const target = new GlobalTarget();
-    target.onFailure = (error) => this.reportError(error);
+    target.onFailure = (error, type) => {
+      // Its event would call the listener for its own failure, for ever where that listener is an async function.
+      if (REPORTS.has(type)) this.#onReport(error);
+      else this.reportError(error);
+    };
     process.on("rejectionHandled", (promise) => {
       const init = { promise, reason: this.#reasons.get(promise) };
       target.dispatchEvent(new PromiseRejectionEvent("rejectionhandled", init));
@@ -110,14 +117,14 @@ export class GlobalEvents {
 
 class GlobalTarget extends SafeEventTarget {
   /** Functions of `on...`, by type of event. */
-  readonly own = new Map<string, { handler: unknown; listener: (event: Event) => void }>();
+  readonly own = new Map<string, { handler: unknown; listener: (event: Event) => unknown }>();
 
   set(type: string, handler: unknown): void {
     const before = this.own.get(type);
     if (before !== undefined) this.removeEventListener(type, before.listener);
     this.own.delete(type);
     if (typeof handler !== "function") return;
-    const listener = (event: Event): void => {
+    const listener = (event: Event): unknown => {
       const isError = type === "error" && event instanceof ErrorEvent;
       const parameters = isError
         ? [event.message, event.filename, event.lineno, event.colno, event.error]
@@ -125,6 +132,8 @@ class GlobalTarget extends SafeEventTarget {
       const result: unknown = Reflect.apply(handler, globalThis, parameters);
       // HTML Standard, "the event handler processing algorithm": `onerror` prevents by true, all others by false.
       if (result === isError) event.preventDefault();
+      // The rejection of a promise is a failure of this listener.
+      return result;
     };
     this.own.set(type, { handler, listener });
     this.addEventListener(type, listener);

@@ -46,6 +46,38 @@ describe("GlobalEvents", () => {
     assert.deepEqual(reports, [own, "first"]);
   });
 
+  it("only logs the rejection of a listener for errors or rejections", async (t) => {
+    const { events, reports } = create(t);
+    let calls = 0;
+    const fail = async (): Promise<void> => {
+      // A listener that is called for its own failure would go on for ever, and the test with it.
+      if (++calls <= 10) throw new Error("listener");
+    };
+    const rejections: unknown[] = [];
+    const onRejection = (reason: unknown): void => void rejections.push(reason);
+    process.on("unhandledRejection", onRejection);
+    t.after(() => process.removeListener("unhandledRejection", onRejection));
+    events.addEventListener("error", fail);
+    events.setHandler("error", fail);
+    events.addEventListener("unhandledrejection", fail);
+    events.setHandler("unhandledrejection", fail);
+    events.reportError("first");
+    assert.equal(events.onRejection("second", Promise.resolve()), false);
+    await new Promise(setImmediate);
+    assert.deepEqual([calls, rejections], [4, []]);
+    assert.deepEqual(reports.map(String), ["first", ...Array<string>(4).fill("Error: listener")]);
+  });
+
+  it("tells the listeners for errors of the failure of another listener", async (t) => {
+    const { events, reports } = create(t);
+    const seen: unknown[] = [];
+    events.addEventListener("error", (event: ErrorEvent) => seen.push(event.error));
+    events.addEventListener("own", () => Promise.reject(new Error("late")));
+    events.dispatchEvent(new Event("own"));
+    await new Promise(setImmediate);
+    assert.deepEqual([seen.map(String), reports.map(String)], [["Error: late"], ["Error: late"]]);
+  });
+
   it("names the message and the place of an error", (t) => {
     const { events } = create(t);
     const seen: ErrorEvent[] = [];
