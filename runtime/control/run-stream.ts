@@ -47,7 +47,11 @@ export async function runStream(
       if (!hasBegun) response.writeHead(200, { "content-type": "application/x-ndjson" });
       hasBegun = true;
       const isTaken = response.write(`${JSON.stringify(event)}\n`);
-      if (!isTaken) await Promise.race([once(response, "drain"), once(response, "close")]);
+      // Rejects when the client leaves.
+      if (!isTaken) await once(response, "drain", { signal: left.signal });
+    }
+    if (options.closing.aborted && !left.signal.aborted) {
+      throw new RuntimeError("ERR_DRAINING", "The server stops");
     }
     response.end();
   } catch (error) {

@@ -61,6 +61,7 @@ async function startOld(t: TestContext): Promise<Old> {
 interface Shadow {
   /** The lines so far, as JSON. */
   lines: Record<string, unknown>[];
+  outcome: ReturnType<typeof runShadow>;
   end(): Promise<{ exitCode: number; problem: string; summary: ShadowSummary | undefined }>;
 }
 
@@ -83,14 +84,18 @@ async function shadow(server: TestServer, old: string, own: object = {}): Promis
     });
     result.then(({ problem }) => reject(new Error(`ended early: ${problem}`)), reject);
   });
+  assert.ok(result !== null);
+  const outcome: ReturnType<typeof runShadow> = result;
   return {
     lines,
+    outcome,
     async end() {
       ending.abort();
-      assert.ok(result !== null);
-      const outcome = await result;
       // The last line has it.
-      return { ...outcome, summary: lines.at(-1)?.["summary"] as ShadowSummary | undefined };
+      return {
+        ...(await outcome),
+        summary: lines.at(-1)?.["summary"] as ShadowSummary | undefined,
+      };
     },
   };
 }
@@ -193,5 +198,17 @@ describe("edgicorn shadow", { timeout: 180_000 }, () => {
     );
     assert.deepEqual([code, stdout], [69, ""]);
     assert.match(stderr, /^No server runs/);
+  });
+
+  // The last one: the shared server has ended.
+  it("says that the server stops, after the summary", async (t) => {
+    const [server, old] = [await shared(), await startOld(t)];
+    const reading = await shadow(server, old.url);
+    await (await server.fetch("/same")).arrayBuffer();
+    await eventually(t, () => reading.lines.length === 1);
+    await server.stop();
+    const { exitCode, problem } = await reading.outcome;
+    assert.deepEqual([exitCode, problem], [69, "The server stops"]);
+    assert.equal((reading.lines.at(-1)?.["summary"] as ShadowSummary | undefined)?.compared, 1);
   });
 });

@@ -13,6 +13,7 @@ import { toTrust } from "../../http/trusted-proxies.ts";
 import { EXIT, RuntimeError } from "../../lib/errors.ts";
 import type { Primary } from "../../primary.ts";
 import type { FetchWish } from "./parse-fetch.ts";
+import { refuseOtherUser } from "./refuse-other-user.ts";
 import { writeBody } from "./write-body.ts";
 import { withPrimary } from "../with-primary.ts";
 
@@ -43,12 +44,13 @@ export interface FetchOutcome {
  * answer. No port is opened. Rules of the config, files and the stored answers of a running server have no part in it.
  *
  * @returns Exit code 0 below 400, and 22 from there on.
- * @throws RuntimeError `ERR_CONFIG` for wrong settings and unreadable files, `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` for
+ * @throws RuntimeError `ERR_CONFIG` for wrong settings, unreadable files, and root in place of the server's user, `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` for
  *   handlers that do not load.
  */
 export async function runFetch({ wish, signal, ...options }: FetchOptions): Promise<FetchOutcome> {
   const { flags, env, cwd, output, input } = options;
   const config = await loadConfig({ mode: "production", flags, env, cwd, signal });
+  await refuseOtherUser(config, process.getuid?.());
   const body = wish.data === null ? null : await readData(wish.data, { cwd, input });
   const read = readQuestion(
     { method: wish.method, url: wish.url, fields: addFields(wish.fields, body), client: null },

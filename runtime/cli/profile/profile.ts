@@ -74,7 +74,7 @@ export async function runProfile(
       }
     };
     const failure = stream.kind === "open" ? await readAll(stream.events, onEvent) : stream;
-    if (failure !== null && !ending.signal.aborted) {
+    if (failure !== null && !isComplete && !ending.signal.aborted) {
       const isAbsent = failure.kind === "unreachable" && ["none", "stale"].includes(failure.why);
       const neighbours = isAbsent ? await describeNeighbours(stateDir, cwd) : null;
       const problem = [failure.message, neighbours ?? []].flat().join("\n");
@@ -159,5 +159,6 @@ function toFileName(target: "primary" | number, kind: "cpu" | "heap", now: Date)
 }
 
 function exitCodeOf(code: string | null): number {
+  if (code === "ERR_DRAINING") return EXIT.unavailable;
   return code === "ERR_CONFIG" ? EXIT.config : EXIT.failed;
 }

@@ -29,7 +29,7 @@ export interface ShadowOptions extends Pick<ConfigSources, "flags" | "env" | "cw
  * Compares answers of the running server with those of an old one, until the signal aborts or the time is over. Writes each
  * difference at once, and a summary at the end.
  *
- * @returns Exit code 0 when all answers were the same, 1 when one differed, 70 when the old server answered nothing.
+ * @returns Exit code 0 when all answers were the same, 1 when one differed, 69 when the server stops, 70 when the old server answered nothing.
  */
 export async function runShadow({
   wish,
