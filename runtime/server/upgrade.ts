@@ -216,9 +216,9 @@ export class Successor {
   readonly #child: ChildProcess;
   /** It answers "pass-sockets". */
   #passes = false;
-  /** Its sockets, while this process has them as well. */
   /** Whether sockets of the process are borrowed now. */
   #loan: "open" | "over" = "over";
+  /** Its sockets, while this process has them as well. */
   #borrowed: PassedSocket[] = [];
   #onSocketsPassed: () => void = () => {};
 

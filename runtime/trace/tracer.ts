@@ -84,7 +84,7 @@ export class Tracer {
       path: copyText(path),
       origin: copyText(head.origin),
       protocol: head.protocol ?? "HTTP/1.1",
-      clientAddress: head.clientAddress,
+      clientAddress: copyText(head.clientAddress),
       userAgent: userAgent === undefined ? undefined : copyText(userAgent),
       ...end,
       requestId: copyText(head.requestId ?? toRequestId(this.#options.requestIdPrefix, id)),
