@@ -1,3 +1,4 @@
+import { COMMENT } from "../lib/server-sent-event.ts";
 import { STATUS_CODES } from "node:http";
 import type { BodySource, Client } from "./client.ts";
 import { findField } from "./find-field.ts";
@@ -62,7 +63,7 @@ export function hasBody(method: string, status: number): boolean {
 }
 
 /** A comment line. An `EventSource` opens when it arrives, and otherwise ignores it (HTML standard section 9.2.6). */
-export const EVENT_STREAM_OPENING: Buffer = Buffer.from(":\n\n");
+export const EVENT_STREAM_OPENING: Buffer = Buffer.from(COMMENT);
 
 /**
  * Tells whether a comment line may be sent into the body: it is an event stream without content coding. Plain bytes

@@ -26,6 +26,8 @@ export interface WebSocketEnd {
   /** Close code: 1005 if the close frame had none, 1006 if there was no close frame. */
   readonly code: number;
   readonly reason: string;
+  /** The server refused what the client sent. */
+  readonly isRefusal?: true;
 }
 
 /** A request of a client for a WebSocket, which its responder may accept instead of a reply. */

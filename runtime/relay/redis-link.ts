@@ -26,6 +26,8 @@ export interface RedisLinkOptions extends RedisPlace {
 interface Pair {
   readonly sender: RedisClientType;
   readonly hearer: RedisClientType;
+  /** Gives both up: they are made anew. */
+  readonly giveUp: () => void;
 }
 
 /**
@@ -41,6 +43,8 @@ export class RedisLink {
   #pair: Pair | null = null;
   #waitingBytes = 0;
   readonly #leaving = new Set<Promise<unknown>>();
+  #isClosing = false;
+  /** Lost messages that the log does not have yet. */
   #lost = 0;
   #nextLogMs = 0;
 
@@ -61,8 +65,8 @@ export class RedisLink {
     const sending = within(pair.sender.publish(channel, bytes), timeoutMs, "an answer of Redis")
       .catch(() => {
         this.#lose();
-        // A connection that does not answer is given up, as one that ended.
-        destroy(pair.sender);
+        // A connection that does not answer is as good as none.
+        pair.giveUp();
       })
       .finally(() => {
         this.#waitingBytes -= bytes.length;
@@ -71,11 +75,13 @@ export class RedisLink {
     this.#leaving.add(sending);
   }
 
-  /** Ends the connections once all that was sent has left, within the time of an answer. */
+  /** Hears nothing any more, and ends the connections once all that was sent has left, within the time of an answer. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await settledWithin(Promise.all(this.#leaving), this.#options.timeoutMs);
     this.#stop.abort();
     await this.#running;
+    this.#tellLost();
   }
 
   async #run(): Promise<void> {
@@ -93,9 +99,11 @@ export class RedisLink {
         isFailing = false;
         waitMs = FIRST_WAIT_MS;
         this.#pair = pair;
+        this.#tellLost();
         // oxlint-disable-next-line no-await-in-loop -- As above.
         await aborted(either);
         this.#pair = null;
+        if (!signal.aborted) log.warn(ENDED);
         destroy(pair.sender);
         destroy(pair.hearer);
       } catch (error) {
@@ -114,9 +122,12 @@ export class RedisLink {
     let hearer: RedisClientType | null = null;
     try {
       hearer = await connectRedis(this.#options, onEnd);
-      const subscribing = hearer.subscribe(channel, (bytes) => onBytes(bytes), true);
+      const hear = (bytes: Buffer): void => {
+        if (!this.#isClosing) onBytes(bytes);
+      };
+      const subscribing = hearer.subscribe(channel, hear, true);
       await within(subscribing, timeoutMs, "an answer of Redis");
-      return { sender, hearer };
+      return { sender, hearer, giveUp: onEnd };
     } catch (error) {
       destroy(sender);
       if (hearer !== null) destroy(hearer);
@@ -126,13 +137,19 @@ export class RedisLink {
 
   #lose(): void {
     this.#lost++;
-    const nowMs = performance.now();
-    if (nowMs < this.#nextLogMs) return;
-    this.#nextLogMs = nowMs + LOST_LOG_MS;
+    if (performance.now() >= this.#nextLogMs) this.#tellLost();
+  }
+
+  #tellLost(): void {
+    if (this.#lost === 0) return;
     const messages = this.#lost;
+    this.#lost = 0;
+    this.#nextLogMs = performance.now() + LOST_LOG_MS;
     this.#options.log.warn({ messages }, "messages did not reach other servers: Redis is away");
   }
 }
+
+const ENDED = "a connection of the relay to Redis ended: messages of other servers may be lost";
 
 function destroy(client: RedisClientType): void {
   if (client.isOpen) client.destroy();

@@ -1,4 +1,5 @@
 import type { BodySource } from "../http/client.ts";
+import type { WaitingBytes } from "../lib/waiting-bytes.ts";
 import type { Subscriber, TopicMessage } from "./topic-message.ts";
 
 /** Size that each waiting piece counts for beyond its bytes. */
@@ -8,8 +9,10 @@ export interface EventStreamOptions {
   readonly site: string;
   /** Text before the first message. */
   readonly opening: string;
-  /** Bytes that may wait for a slow client. */
+  /** Bytes that may wait for a slow client before the next message. */
   readonly mostBytes: number;
+  /** Counts the bytes that wait in all streams and WebSockets. */
+  readonly waiting: WaitingBytes;
   /** More bytes wait than may: the client reads too slowly. */
   readonly onSlow: () => void;
   /** Called once, when no more bytes are needed. */
@@ -54,11 +57,12 @@ export class EventStream implements BodySource, Subscriber {
   /** Sends a piece after those that wait. The stream keeps the bytes. */
   write(bytes: Uint8Array): void {
     if (this.#state !== "open") return;
-    this.#add(bytes);
-    if (this.#waitingBytes > this.#options.mostBytes) {
+    const { mostBytes, waiting, onSlow } = this.#options;
+    // A client that has taken all may get a message of any size.
+    if (this.#waitingBytes > mostBytes || waiting.isTooMuch(this.#waitingBytes)) {
       this.#finish("failed");
-      this.#options.onSlow();
-    }
+      onSlow();
+    } else this.#add(bytes);
     this.onChange?.();
   }
 
@@ -75,11 +79,11 @@ export class EventStream implements BodySource, Subscriber {
     if (first === undefined) return null;
     if (first.length > maxBytes) {
       this.#pieces[0] = first.subarray(maxBytes);
-      this.#waitingBytes -= maxBytes;
+      this.#wait(-maxBytes);
       return first.subarray(0, maxBytes);
     }
     this.#pieces.shift();
-    this.#waitingBytes -= first.length + PIECE_BYTES;
+    this.#wait(-(first.length + PIECE_BYTES));
     return first;
   }
 
@@ -89,7 +93,12 @@ export class EventStream implements BodySource, Subscriber {
 
   #add(bytes: Uint8Array): void {
     this.#pieces.push(bytes);
-    this.#waitingBytes += bytes.length + PIECE_BYTES;
+    this.#wait(bytes.length + PIECE_BYTES);
+  }
+
+  #wait(bytes: number): void {
+    this.#options.waiting.change(this.#waitingBytes, this.#waitingBytes + bytes);
+    this.#waitingBytes += bytes;
   }
 
   #finish(state: "failed" | "over"): void {
@@ -97,7 +106,7 @@ export class EventStream implements BodySource, Subscriber {
     if (before === "failed" || before === "over") return;
     this.#state = state;
     this.#pieces.length = 0;
-    this.#waitingBytes = 0;
+    this.#wait(-this.#waitingBytes);
     if (before === "open") this.#options.onOver(this);
   }
 }

@@ -1,19 +1,20 @@
 import type { TopicsMessage } from "../channel/messages.ts";
 import type { Client } from "../http/client.ts";
 import type { LimitName } from "../http/limit-names.ts";
-import { COMMENT } from "../lib/server-sent-event.ts";
+import { EVENT_STREAM_OPENING } from "../http/reply.ts";
+import type { WaitingBytes } from "../lib/waiting-bytes.ts";
 import { EventStream } from "./event-stream.ts";
 import { spreadOut } from "./spread.ts";
 import type { Subscriber } from "./topic-message.ts";
 import type { Topics } from "./topics.ts";
 
-/** Silence after which a client gets a comment. Proxies end silent connections, many of them after 60 s. */
+/** Time between two comments to clients for which nothing waits. Proxies end silent connections, many of them after 60 s. */
 const COMMENT_MS = 15_000;
-
-const COMMENT_BYTES = Buffer.from(COMMENT);
 
 export interface EventStreamsOptions {
   topics: Topics<Subscriber>;
+  /** Counts the bytes that wait in all streams and WebSockets. */
+  waiting: WaitingBytes;
   counters: { limit(name: LimitName, client: Client): void };
 }
 
@@ -43,6 +44,7 @@ export class EventStreams {
       site,
       opening,
       mostBytes,
+      waiting: this.#options.waiting,
       onSlow: () => this.#options.counters.limit("webSocketBuffer", client),
       onOver: (over) => this.#forget(over),
     });
@@ -68,7 +70,8 @@ export class EventStreams {
   }
 
   #comment(): void {
-    for (const stream of this.#streams.keys()) if (stream.isIdle) stream.write(COMMENT_BYTES);
+    for (const stream of this.#streams.keys())
+      if (stream.isIdle) stream.write(EVENT_STREAM_OPENING);
   }
 
   #forget(stream: EventStream): void {

@@ -260,6 +260,9 @@ export class HandlerSocket implements WebSocketEvents {
   }
 
   onClose(end: WebSocketEnd): void {
+    if (end.isRefusal === true && end.code === CLOSE_CODES.messageTooBig) {
+      this.#context.onLimit(this, "webSocketMessageLimit");
+    }
     for (const topic of this.#topics) this.#context.topics.delete(topic, this);
     this.#topics.clear();
     this.#slowBytes = 0;

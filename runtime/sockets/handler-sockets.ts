@@ -66,7 +66,8 @@ export class HandlerSockets {
   constructor(options: HandlerSocketsOptions) {
     const { log, counters, now, locate, mostWaitingBytes } = options;
     this.#options = options;
-    this.streams = new EventStreams({ topics: this.#topics, counters });
+    const waiting = new WaitingBytes(mostWaitingBytes);
+    this.streams = new EventStreams({ topics: this.#topics, waiting, counters });
     const isolation = new SocketIsolation<HandlerSocket>({
       now,
       locate,
@@ -80,7 +81,7 @@ export class HandlerSockets {
     this.#isolation = isolation;
     this.#context = {
       topics: this.#topics,
-      waiting: new WaitingBytes(mostWaitingBytes),
+      waiting,
       now,
       locate,
       onHomeless: (socket) => this.#homeless.add(socket),

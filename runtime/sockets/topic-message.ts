@@ -15,7 +15,8 @@ export class TopicMessage {
   /** The message as a server-sent event, made once for all clients; `null`: event streams are text, and this is none. */
   get event(): Uint8Array | null {
     if (this.isBinary) return null;
-    this.#event ??= Buffer.from(toEvent(Buffer.from(this.bytes).toString()));
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    this.#event ??= Buffer.from(toEvent(Buffer.from(buffer, byteOffset, byteLength).toString()));
     return this.#event;
   }
 }

@@ -12,7 +12,7 @@ export interface RedisPlace {
 /**
  * Opens a connection to Redis or Valkey. Texts of replies are bytes. A connection that ends is not opened again.
  *
- * @param onEnd Called once when the connection is over.
+ * @param onEnd Called once when the connection is lost, and not when the caller ends it.
  * @throws StoreError when the connection takes too long; the error of the connection.
  */
 export async function connectRedis(
@@ -32,7 +32,7 @@ export async function connectRedis(
   });
   // Each operation reports the failure that it meets.
   client.on("error", () => {});
-  // The client that may not connect again tells of a lost connection so. `end` follows only its own end.
+  // It tells of a lost connection. `destroy()` emits `end` only.
   client.once("terminated", onEnd);
   try {
     await within(client.connect(), timeoutMs, "a connection to Redis");

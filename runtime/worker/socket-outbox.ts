@@ -8,7 +8,7 @@ const MOST_BYTES = 512 * 1024;
 const MOST_BYTES_OF_ONE = 4 * 1024 * 1024;
 
 /** Size of an act beside that of its message: acts without a message must not gather without a bound. */
-const ACT_BYTES = 64;
+export const ACT_BYTES = 64;
 
 /**
  * Gathers the acts of handlers on WebSockets. The acts of one turn of the event loop leave as one message: when this

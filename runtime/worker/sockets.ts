@@ -28,7 +28,7 @@ import { ExchangeContext, type WorkerScope } from "./context.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { SocketHooks } from "./socket-hooks.ts";
 import { isThenable } from "./route-table.ts";
-import { SocketOutbox } from "./socket-outbox.ts";
+import { ACT_BYTES, SocketOutbox } from "./socket-outbox.ts";
 
 /** Most bytes that a handler sends before its answer, which carries them all in one message. */
 const MOST_FIRST_BYTES = 4 * 1024 * 1024;
@@ -146,10 +146,10 @@ export class WorkerSockets {
     const acts: Parameters<SocketOutbox["add"]>[0][] = [];
     let bytes = fields.length;
     const link = this.#linkOf(id, (act, actBytes) => {
-      if (bytes + actBytes > MOST_FIRST_BYTES) {
+      bytes += actBytes + ACT_BYTES;
+      if (bytes > MOST_FIRST_BYTES) {
         throw new RangeError("Cannot send more than 4 MiB before the WebSocket is open");
       }
-      bytes += actBytes;
       acts.push(act);
     });
     const protocol = pickProtocol(fields, requestFields);
@@ -165,7 +165,8 @@ export class WorkerSockets {
   publish(route: RouteNumber, topic: string, data: unknown): void {
     checkTopic(topic, MAX_TOPIC_LENGTH);
     const bytes = toBytes(data, MAX_SOCKET_MESSAGE_BYTES);
-    this.#outbox.add([Act.announce, route, topic, bytes, typeof data !== "string"], bytes.length);
+    const size = bytes.length + sizeOf(topic);
+    this.#outbox.add([Act.announce, route, topic, bytes, typeof data !== "string"], size);
   }
 
   /** Takes a message of the primary. */
@@ -360,18 +361,23 @@ export class WorkerSockets {
   #linkOf(id: SocketId, add = this.#add): SocketLink {
     return {
       send: (bytes, isBinary) => add([Act.send, id, bytes, isBinary], bytes.length),
-      close: (code, reason) => add([Act.close, id, code, reason], 0),
+      close: (code, reason) => add([Act.close, id, code, reason], sizeOf(reason)),
       attach: (bytes) => add([Act.attach, id, bytes], bytes?.length ?? 0),
-      subscribe: (topic) => add([Act.subscribe, id, topic], 0),
-      unsubscribe: (topic) => add([Act.unsubscribe, id, topic], 0),
+      subscribe: (topic) => add([Act.subscribe, id, topic], sizeOf(topic)),
+      unsubscribe: (topic) => add([Act.unsubscribe, id, topic], sizeOf(topic)),
       publish: (topic, bytes, isBinary) =>
-        add([Act.publish, id, topic, bytes, isBinary], bytes.length),
+        add([Act.publish, id, topic, bytes, isBinary], bytes.length + sizeOf(topic)),
     };
   }
 
   readonly #add = (act: Parameters<SocketOutbox["add"]>[0], bytes: number): void => {
     this.#outbox.add(act, bytes);
   };
+}
+
+/** Most bytes of a text in UTF-8. */
+function sizeOf(text: string): number {
+  return text.length * 3;
 }
 
 /** Programs may replace the class, as they may replace `fetch`. */

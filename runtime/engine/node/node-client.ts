@@ -32,7 +32,12 @@ import {
 import type { Handshake } from "../../http/web-socket-handshake.ts";
 import type { WebSocketFrames } from "../../http/web-socket-frames.ts";
 import type { SilenceLimits } from "../../http/web-socket-liveness.ts";
-import type { WebSocketEvents, WebSocketOffer, WebSocketSide } from "../../http/web-socket.ts";
+import {
+  LARGEST_MESSAGE_BYTES,
+  type WebSocketEvents,
+  type WebSocketOffer,
+  type WebSocketSide,
+} from "../../http/web-socket.ts";
 import { runFinishing } from "../../http/when-finished.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { ClientWebSocket } from "../client-web-socket.ts";
@@ -243,7 +248,8 @@ export class NodeClient implements CountedClient, Transferring {
       onError: (error) => context.onError(error),
     });
     context.onWebSocket(side);
-    side.opened(new NodeWebSocket(stream, { frames, side }));
+    const largestBytes = silence?.largestBytes ?? LARGEST_MESSAGE_BYTES;
+    side.opened(new NodeWebSocket(stream, { frames, side, largestBytes }));
     return side;
   }
 

@@ -5,7 +5,7 @@ import {
   toCloseCode,
   type WebSocketFrames,
 } from "../../http/web-socket-frames.ts";
-import { CLOSE_CODES, LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../../http/web-socket.ts";
+import { CLOSE_CODES, type WebSocketEnd } from "../../http/web-socket.ts";
 import { isSendableCloseCode } from "../../lib/close-codes.ts";
 import type { ClientWebSocket, EngineSocket } from "../client-web-socket.ts";
 
@@ -40,6 +40,8 @@ export interface NodeWebSocketOptions {
   frames: WebSocketFrames;
   /** Gets the events of the client. */
   side: ClientWebSocket;
+  /** Largest message of the client, whole or in fragments. */
+  largestBytes: number;
 }
 
 /**
@@ -65,16 +67,13 @@ export class NodeWebSocket implements EngineSocket {
   /** The latest ping that came while too many answers waited. */
   #nextPong: Buffer | null = null;
 
-  constructor(stream: UpgradedStream, { frames, side }: NodeWebSocketOptions) {
+  constructor(stream: UpgradedStream, { frames, side, largestBytes }: NodeWebSocketOptions) {
     this.#stream = stream;
     const { duplex } = stream;
     this.#duplex = duplex;
     this.#side = side;
     this.#sender = frames.createSender(duplex);
-    const receiver = frames.createReceiver({
-      largestBytes: LARGEST_MESSAGE_BYTES,
-      isServer: true,
-    });
+    const receiver = frames.createReceiver({ largestBytes, isServer: true });
     this.#receiver = receiver;
     receiver.on("message", (bytes: Buffer, isBinary: boolean) => {
       if (!this.#isOver) side.onMessage(bytes, isBinary);
@@ -166,7 +165,9 @@ export class NodeWebSocket implements EngineSocket {
     if (this.#isOver) return;
     this.#receiver.write(bytes);
     const problem = this.#receiver.errored;
-    if (problem !== null) this.#leave({ code: toCloseCode(problem), reason: "" });
+    if (problem !== null) {
+      this.#leave({ code: toCloseCode(problem), reason: "", isRefusal: true });
+    }
   };
 
   #onPing(bytes: Buffer): void {
