@@ -26,7 +26,7 @@ export interface WebSocketEnd {
   /** Close code: 1005 if the close frame had none, 1006 if there was no close frame. */
   readonly code: number;
   readonly reason: string;
-  /** The server refused what the client sent. */
+  /** The client broke a rule or a limit. */
   readonly isRefusal?: true;
 }
 
