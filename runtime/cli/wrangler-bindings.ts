@@ -21,6 +21,7 @@ const DECLARATIONS: Readonly<Record<string, (name: string) => string>> = {
 const REPLACEMENTS: Readonly<Record<string, string>> = {
   ai: "the client of a service",
   analytics_engine_datasets: "metrics or a database",
+  assets: "files of the public folder, or a page imported as text",
   browser: "a package such as puppeteer",
   d1_databases: "the client of a database",
   dispatch_namespaces: "sites",
@@ -29,9 +30,13 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   images: "a package such as sharp",
   mtls_certificates: "fetch() of undici with a certificate",
   pipelines: "the client of a service",
+  queues: "the client of a queue, or waitUntil() for work after an answer",
   r2_buckets: "the client of an object store",
+  secrets_store_secrets: 'a binding such as { secret: "FILE" }, which is a text',
   send_email: "a package such as nodemailer",
+  services: "fetch() of the other service, or an import of its module",
   vectorize: "the client of a database",
+  version_metadata: "a text in bindings",
   workflows: "scheduled()",
 };
 
@@ -71,7 +76,7 @@ export function findInJson(tree: Node | undefined, text: string): WranglerBindin
   });
 }
 
-/** Returns the names below a node: strings called `binding`, or `name` in Durable Objects and limits. */
+/** Returns the names below a node: strings called `binding`, or `name` in Durable Objects, limits and mail. */
 function findNames(node: Node): { name: string; offset: number }[] {
   const own = propertiesOf(node);
   const named = own.find(([key]) => key === "binding") ?? own.find(([key]) => key === "name");
@@ -124,7 +129,8 @@ export function findInToml(text: string): WranglerBinding[] {
       found.push(...names.map((name) => ({ kind, name, line: index + 1 })));
       continue;
     }
-    const isByName = !/\bbinding\s*=/.test(line) && /^(?:durable_objects|ratelimits)$/.test(kind);
+    const isByName =
+      !/\bbinding\s*=/.test(line) && /^(?:durable_objects|ratelimits|send_email)$/.test(kind);
     const names = line.matchAll(
       isByName ? /\bname\s*=\s*["']([^"']+)["']/g : /\bbinding\s*=\s*["']([^"']+)["']/g,
     );

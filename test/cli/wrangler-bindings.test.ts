@@ -43,6 +43,32 @@ binding = "STAGING"
 [[r2_buckets]]
   # binding = "OLD"
   binding = "FILES"
+
+[[queues.producers]]
+queue = "jobs"
+binding = "JOBS"
+
+[[queues.consumers]]
+queue = "jobs"
+
+[assets]
+directory = "./public"
+binding = "ASSETS"
+
+[[send_email]]
+name = "MAIL"
+
+[[services]]
+binding = "OTHER"
+service = "other"
+
+[version_metadata]
+binding = "VERSION"
+
+[[secrets_store_secrets]]
+binding = "KEY"
+store_id = "1"
+secret_name = "key"
 `;
 
 const JSONC = `{
@@ -59,6 +85,11 @@ const JSONC = `{
   "ai": { "binding": "AI" },
   "queues": { "producers": [{ "binding": "JOBS" }] },
   "env": { "staging": { "ai": { "binding": "STAGING" } } },
+  "assets": { "directory": "./public", "binding": "ASSETS" },
+  "send_email": [{ "name": "MAIL", "destination_address": "a@b.example" }],
+  "services": [{ "service": "other", "binding": "OTHER" }],
+  "version_metadata": { "binding": "VERSION" },
+  "secrets_store_secrets": [{ "binding": "KEY", "store_id": "1" }],
 }`;
 
 function inShort(found: ReturnType<typeof findInToml>): string[] {
@@ -78,6 +109,12 @@ describe("findInToml()", () => {
       "16 durable_objects LOCKS",
       "22 ratelimits LIMITER",
       "32 r2_buckets FILES",
+      "36 queues JOBS",
+      "43 assets ASSETS",
+      "46 send_email MAIL",
+      "49 services OTHER",
+      "53 version_metadata VERSION",
+      "56 secrets_store_secrets KEY",
     ]);
   });
 
@@ -106,6 +143,12 @@ describe("findInJson()", () => {
       "7 kv_namespaces USERS",
       "10 durable_objects ROOMS",
       "12 ai AI",
+      "13 queues JOBS",
+      "15 assets ASSETS",
+      "16 send_email MAIL",
+      "17 services OTHER",
+      "18 version_metadata VERSION",
+      "19 secrets_store_secrets KEY",
     ]);
     for (const text of ["", "[]", "5", '{"vars": 1, "ai": [[{"binding": 5}]]}']) {
       assert.deepEqual(findInJson(parseTree(text), text), [], text);
@@ -141,10 +184,19 @@ describe("checkWranglerFile()", () => {
     const lines = await checkWranglerFile(config, { cwd, env });
     assert.deepEqual(
       lines.map((line) => /^(\S+): env\.(\w+)/.exec(line)?.slice(1).join(" ")),
-      ["wrangler.toml:22 LIMITER", "wrangler.toml:32 FILES"],
+      [
+        "wrangler.toml:22 LIMITER",
+        "wrangler.toml:32 FILES",
+        "wrangler.toml:36 JOBS",
+        "wrangler.toml:43 ASSETS",
+        "wrangler.toml:46 MAIL",
+        "wrangler.toml:49 OTHER",
+        "wrangler.toml:53 VERSION",
+        "wrangler.toml:56 KEY",
+      ],
     );
     const listed = { ...config, envVariables: ["C*", "TITLE"] };
-    assert.equal((await checkWranglerFile(listed, { cwd, env })).length, 7);
+    assert.equal((await checkWranglerFile(listed, { cwd, env })).length, 13);
     writeFileSync(join(cwd, "wrangler.jsonc"), JSONC);
     const [first = ""] = await checkWranglerFile({ ...config, variables: {} }, { cwd, env: {} });
     assert.match(first, /^wrangler\.jsonc:4: env\.TITLE \(vars\)/);
