@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import { STATUS_CODES } from "node:http";
-import { resolve } from "node:path";
-import { buffer } from "node:stream/consumers";
+import type { Readable } from "node:stream";
 import { type Config, type ConfigSources, loadConfig } from "../../config/config.ts";
 import { DEFAULT_SITE, listSites } from "../../config/sites.ts";
 import { readQuestion } from "../../explain/explained-request.ts";
@@ -10,9 +8,10 @@ import { HostTable } from "../../http/host-table.ts";
 import { OwnClient } from "../../http/own-client.ts";
 import { hasBody, isSource, type Reply } from "../../http/reply.ts";
 import { toTrust } from "../../http/trusted-proxies.ts";
-import { EXIT, RuntimeError } from "../../lib/errors.ts";
+import { EXIT } from "../../lib/errors.ts";
 import type { Primary } from "../../primary.ts";
 import type { FetchWish } from "./parse-fetch.ts";
+import { readData, type ReadDataOptions } from "./read-data.ts";
 import { refuseOtherUser } from "./refuse-other-user.ts";
 import { writeBody } from "./write-body.ts";
 import { withPrimary } from "../with-primary.ts";
@@ -29,7 +28,7 @@ export interface FetchOptions extends Pick<ConfigSources, "flags" | "env" | "cwd
   /** Gets the head and the body of the answer. */
   output: NodeJS.WritableStream;
   /** Has the body for `-d @-`. */
-  input: NodeJS.ReadableStream;
+  input: Readable;
 }
 
 /** The end of a request. */
@@ -51,7 +50,8 @@ export async function runFetch({ wish, signal, ...options }: FetchOptions): Prom
   const { flags, env, cwd, output, input } = options;
   const config = await loadConfig({ mode: "production", flags, env, cwd, signal });
   await refuseOtherUser(config, process.getuid?.());
-  const body = wish.data === null ? null : await readData(wish.data, { cwd, input });
+  const body = await readBody(wish, { cwd, input, signal });
+  if (body === "left") return LEFT;
   const read = readQuestion(
     { method: wish.method, url: wish.url, fields: addFields(wish.fields, body), client: null },
     { trust: toTrust(config), limits: config },
@@ -88,6 +88,19 @@ export async function runFetch({ wish, signal, ...options }: FetchOptions): Prom
 
 /** The outcome of a request that the user ended. */
 const LEFT: FetchOutcome = { problem: "", exitCode: EXIT.failed };
+
+/** Returns the body of the request; `null`: it has none. */
+async function readBody(
+  { data }: FetchWish,
+  options: ReadDataOptions,
+): Promise<Uint8Array | "left" | null> {
+  try {
+    return data === null ? null : await readData(data, options);
+  } catch (error) {
+    if (options.signal.aborted) return "left";
+    throw error;
+  }
+}
 
 interface Answer {
   status: number;
@@ -190,31 +203,6 @@ function addFields(
   ];
   const length: [string, string][] = body === null ? [] : [["content-length", String(body.length)]];
   return [...usual.filter(([name]) => !given.has(name)), ...own, ...length];
-}
-
-async function readData(
-  data: readonly string[],
-  { cwd, input }: { cwd: string; input: NodeJS.ReadableStream },
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for (const each of data) {
-    if (parts.length > 0) parts.push(Buffer.from("&"));
-    if (!each.startsWith("@")) parts.push(Buffer.from(each));
-    // oxlint-disable-next-line no-await-in-loop -- The parts have an order, and only one of them is a stream.
-    else if (each === "@-") parts.push(await buffer(input));
-    else parts.push(readFile(each.slice(1), cwd));
-  }
-  return Buffer.concat(parts);
-}
-
-function readFile(name: string, cwd: string): Uint8Array {
-  try {
-    return readFileSync(resolve(cwd, name));
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    const expected = 'expected a file that can be read (-d "@file")';
-    throw new RuntimeError("ERR_CONFIG", `Cannot read "${name}": ${code}, ${expected}`, { cause });
-  }
 }
 
 function toHead({ status, statusText, fields }: Reply): string {
