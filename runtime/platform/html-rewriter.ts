@@ -1,5 +1,10 @@
 import { loadPackage } from "./load-package.ts";
-import { type RewriterCalls, type WasmRewriter, guardHandlers } from "./rewriter-handlers.ts";
+import {
+  type RewriterCalls,
+  type WasmRewriter,
+  guardHandlers,
+  readHandlers,
+} from "./rewriter-handlers.ts";
 
 /** The package with the parser. A test compares it with package.json. */
 export const PACKAGE = "html-rewriter-wasm@0.4.1";
@@ -41,7 +46,7 @@ export class HtmlRewriter {
   /**
    * Adds handlers for the elements that a selector finds: `element`, `comments` and `text`.
    *
-   * @throws TypeError for a selector that the parser does not understand.
+   * @throws TypeError for a selector that the parser does not understand, and for a handler that is no function.
    */
   on(selector: unknown, handlers: object): this {
     checkHandlers("on", handlers);
@@ -62,7 +67,11 @@ export class HtmlRewriter {
     return this;
   }
 
-  /** Adds handlers for the document: `doctype`, `comments`, `text` and `end`. */
+  /**
+   * Adds handlers for the document: `doctype`, `comments`, `text` and `end`.
+   *
+   * @throws TypeError for a handler that is no function.
+   */
   onDocument(handlers: object): this {
     checkHandlers("onDocument", handlers);
     this.#registrations.push({ selector: null, handlers });
@@ -98,7 +107,7 @@ export class HtmlRewriter {
       {
         // Without a queue of its own, nothing is parsed before the client asks for it.
         pull: (controller) => {
-          run ??= new RewriterRun(body.getReader(), { Rewriter, registrations });
+          run ??= openRun(body, { Rewriter, registrations });
           return run.pull(controller);
         },
         cancel: (reason) => (run === null ? body.cancel(reason) : run.cancel(reason)),
@@ -111,6 +120,31 @@ export class HtmlRewriter {
 const OPTIONS = { enableEsiTags: false };
 
 /**
+ * Begins with a body. Its error leaves no body open.
+ *
+ * @throws TypeError for handlers that are no functions any more, and for a body that has another reader by now.
+ */
+function openRun(
+  body: ReadableStream<Uint8Array>,
+  {
+    Rewriter,
+    registrations,
+  }: { Rewriter: WasmRewriterClass; registrations: readonly Registration[] },
+): RewriterRun {
+  const calls: RewriterCalls = { failure: null, release: null };
+  try {
+    const guarded = registrations.map(({ selector, handlers }) => ({
+      selector,
+      handlers: guardHandlers(handlers, calls),
+    }));
+    return new RewriterRun(body.getReader(), { Rewriter, registrations: guarded, calls });
+  } catch (error) {
+    body.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+/**
  * One body on its way through the parser.
  *
  * An error of a handler never passes through the parser, whose memory could then not be freed: the guarded handlers keep it.
@@ -118,7 +152,7 @@ const OPTIONS = { enableEsiTags: false };
 class RewriterRun {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #rewriter: WasmRewriter;
-  readonly #calls: RewriterCalls = { failure: null };
+  readonly #calls: RewriterCalls;
   #output: Uint8Array[] = [];
   /** Whether the parser works, perhaps waiting for the promise of a handler. */
   #isBusy = false;
@@ -126,17 +160,22 @@ class RewriterRun {
 
   constructor(
     reader: ReadableStreamDefaultReader<Uint8Array>,
-    parts: { Rewriter: WasmRewriterClass; registrations: readonly Registration[] },
+    parts: {
+      Rewriter: WasmRewriterClass;
+      /** Their handlers are guarded. */
+      registrations: readonly Registration[];
+      calls: RewriterCalls;
+    },
   ) {
     this.#reader = reader;
+    this.#calls = parts.calls;
     this.#rewriter = new parts.Rewriter((chunk) => {
       // The memory of the parser is used again.
       if (chunk.byteLength > 0) this.#output.push(chunk.slice());
     }, OPTIONS);
     for (const { selector, handlers } of parts.registrations) {
-      const guarded = guardHandlers(handlers, this.#calls);
-      if (selector === null) this.#rewriter.onDocument(guarded);
-      else this.#rewriter.on(selector, guarded);
+      if (selector === null) this.#rewriter.onDocument(handlers);
+      else this.#rewriter.on(selector, handlers);
     }
   }
 
@@ -167,10 +206,11 @@ class RewriterRun {
     }
   }
 
-  /** The client takes no more. Handlers that have not begun are not called. */
+  /** The client takes no more. Handlers that have not begun are not called, and none is waited for. */
   cancel(reason: unknown): Promise<void> {
     this.#calls.failure ??= { error: reason };
-    if (!this.#isBusy) this.#free();
+    if (this.#isBusy) this.#calls.release?.();
+    else this.#free();
     return this.#reader.cancel(reason);
   }
 
@@ -210,8 +250,12 @@ function toBytes(chunk: unknown): Uint8Array {
   );
 }
 
+/** @throws TypeError for a value that has no handlers, and for handlers that are no functions. */
 function checkHandlers(call: string, handlers: unknown): void {
-  if (typeof handlers === "object" && handlers !== null) return;
+  if (typeof handlers === "object" && handlers !== null) {
+    readHandlers(handlers);
+    return;
+  }
   const found = handlers === null ? "null" : typeof handlers;
   throw new TypeError(`Cannot call ${call}(): found ${found}, expected an object with handlers`);
 }

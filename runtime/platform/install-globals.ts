@@ -5,7 +5,7 @@ import { CloseEvent, ErrorEvent, PromiseRejectionEvent } from "./event-classes.t
 import type { GlobalEvents } from "./global-events.ts";
 import { createHtmlRewriter } from "./html-rewriter.ts";
 import { defineLazyGlobal } from "./lazy-global.ts";
-import { loadPackage } from "./load-package.ts";
+import { loadPackage, unlessMissing } from "./load-package.ts";
 import { defineRequestCf } from "./request-cf.ts";
 import { createFixedLengthStream, createIdentityTransformStream } from "./stream-classes.ts";
 import { extendCrypto } from "./workers-crypto.ts";
@@ -27,9 +27,10 @@ const EVENT_HANDLERS = ["error", "unhandledrejection", "rejectionhandled"];
  * Defines the globals of a worker that this version of Node lacks: those of the Minimum Common Web API (ECMA-429), and those
  * that modules for Workers use. Each is created by its first use (docs/web-api.md has the list). Safe to call again.
  *
+ * @param tell Gets a message when a global is `undefined` since an optional package is not installed, once for each.
  * @returns The names that were defined.
  */
-export function installGlobals(events: GlobalEvents): string[] {
+export function installGlobals(events: GlobalEvents, tell: (message: string) => void): string[] {
   const load = createRequire(import.meta.url);
   const creators: Readonly<Record<string, () => unknown>> = {
     self: () => globalThis,
@@ -37,10 +38,14 @@ export function installGlobals(events: GlobalEvents): string[] {
     PromiseRejectionEvent: () => PromiseRejectionEvent,
     CloseEvent: () => CloseEvent,
     URLPattern: () => readExport(load("urlpattern-polyfill/urlpattern"), "URLPattern"),
-    WebSocket: () => readExport(loadPackage(WEB_SOCKET_PACKAGE, "WebSocket"), "WebSocket"),
+    WebSocket: () =>
+      unlessMissing(
+        () => readExport(loadPackage(WEB_SOCKET_PACKAGE, "WebSocket"), "WebSocket"),
+        tell,
+      ),
     navigator: createNavigator,
     scheduler: () => scheduler,
-    HTMLRewriter: createHtmlRewriter,
+    HTMLRewriter: () => unlessMissing(createHtmlRewriter, tell),
     FixedLengthStream: createFixedLengthStream,
     IdentityTransformStream: createIdentityTransformStream,
   };

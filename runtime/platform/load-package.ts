@@ -18,3 +18,24 @@ export function loadPackage(name: string, use: string): object {
     throw new RuntimeError("ERR_HANDLER_LOAD", text, { cause: error });
   }
 }
+
+/**
+ * Creates a value that needs an optional package. `undefined`: the package is not installed, of which `tell` gets a message with
+ * the remedy. `typeof` asks a global for its value, and must not throw.
+ */
+export function unlessMissing<Value>(
+  create: () => Value,
+  tell: (message: string) => void,
+): Value | undefined {
+  try {
+    return create();
+  } catch (error) {
+    const cause = error instanceof RuntimeError ? error.cause : null;
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === MISSING;
+    if (!isMissing || !(error instanceof RuntimeError)) throw error;
+    tell(error.message);
+    return undefined;
+  }
+}
+
+const MISSING = "MODULE_NOT_FOUND";

@@ -11,33 +11,51 @@ export interface WasmRewriter {
 export interface RewriterCalls {
   /** The first error of a handler, or the reason of the client's cancellation; `null`: none. */
   failure: { readonly error: unknown } | null;
+  /** Lets the parser go on although a handler still waits; `null`: none does. The parser calls one handler at a time. */
+  release: (() => void) | null;
 }
 
 const NAMES = ["element", "comments", "text", "doctype", "end"] as const;
 
 type TokenHandler = (token: Token) => unknown;
 
+type HandlerFunction = (...parameters: unknown[]) => unknown;
+
 /**
- * Wraps the handlers of a selector or of the document: their errors are kept in `calls`, and none is called after the first
- * one. They are called as methods of their object, as in Workers.
+ * Returns the handlers of an object by their names.
+ *
+ * @throws TypeError for a handler that is no function.
  */
-export function guardHandlers(handlers: object, calls: RewriterCalls): object {
-  const guarded: Record<string, TokenHandler> = {};
-  for (const name of NAMES) {
+export function readHandlers(handlers: object): [name: string, handler: HandlerFunction][] {
+  return NAMES.flatMap((name): [string, HandlerFunction][] => {
     const handler: unknown = Reflect.get(handlers, name);
-    if (handler === undefined || handler === null) continue;
+    if (handler === undefined || handler === null) return [];
     if (typeof handler !== "function") {
       throw new TypeError(
         `Cannot use the handler "${name}" of HTMLRewriter: found ${typeof handler}, expected a function`,
       );
     }
-    const run = guard((token) => Reflect.apply(handler, handlers, [token]) as unknown, calls);
+    // The parameters of a function cannot be read from it.
+    return [[name, handler as HandlerFunction]];
+  });
+}
+
+/**
+ * Wraps the handlers of a selector or of the document: their errors are kept in `calls`, and none is called after the first
+ * one. They are called as methods of their object, as in Workers.
+ *
+ * @throws TypeError for a handler that is no function.
+ */
+export function guardHandlers(handlers: object, calls: RewriterCalls): object {
+  const guarded: Record<string, TokenHandler> = {};
+  for (const [name, handler] of readHandlers(handlers)) {
+    const run = guard((token) => Reflect.apply(handler, handlers, [token]), calls);
     guarded[name] = (token) => run(prepareToken(token, calls));
   }
   return guarded;
 }
 
-/** Returns a function that never throws and whose promise never rejects. */
+/** Returns a function that never throws and whose promise never rejects. The promise settles at `calls.release`, too. */
 function guard(call: TokenHandler, calls: RewriterCalls): TokenHandler {
   const fail = (error: unknown): void => {
     calls.failure ??= { error };
@@ -46,7 +64,12 @@ function guard(call: TokenHandler, calls: RewriterCalls): TokenHandler {
     if (calls.failure !== null) return undefined;
     try {
       const result = call(token);
-      return isThenable(result) ? Promise.resolve(result).then(() => undefined, fail) : undefined;
+      if (!isThenable(result)) return undefined;
+      const settled = Promise.resolve(result).then(() => undefined, fail);
+      return new Promise<void>((resolve) => {
+        calls.release = resolve;
+        void settled.then(resolve);
+      });
     } catch (error) {
       fail(error);
       return undefined;
@@ -104,7 +127,7 @@ function toEndTagHandler(handler: unknown, token: Token): TokenHandler {
     const found = handler === null ? "null" : typeof handler;
     throw new TypeError(`Cannot call onEndTag(): found ${found}, expected a function`);
   }
-  const calls = token[CALLS] ?? { failure: null };
+  const calls = token[CALLS] ?? { failure: null, release: null };
   const run = guard((tag) => Reflect.apply(handler, token, [tag]) as unknown, calls);
   return (tag) => run(prepareToken(tag, calls));
 }

@@ -174,7 +174,7 @@ class Worker {
     installWebObjects();
     this.#caches.install();
     this.#sockets.install();
-    installGlobals(this.#events);
+    installGlobals(this.#events, (message) => this.#log?.warn(message));
     const watch = new BootWatch((message) => {
       // Sent within this turn: the process ends with it.
       this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);

@@ -12,7 +12,7 @@ const all = [...COMMON, ...WORKERS];
 const before = new Set(all.filter(({ name }) => find(name) !== undefined).map(({ name }) => name));
 const events = new GlobalEvents({ onReport: (error) => console.error("reported", error) });
 installWebObjects();
-installGlobals(events);
+installGlobals(events, console.error);
 // As the worker does.
 process.on("unhandledRejection", (reason, promise) => events.onRejection(reason, promise));
 Object.assign(globalThis, { WASM, rejected, handled });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { describe, it } from "node:test";
 import { createHtmlRewriter } from "../../runtime/platform/html-rewriter.ts";
-import { loadPackage } from "../../runtime/platform/load-package.ts";
+import { defineLazyGlobal } from "../../runtime/platform/lazy-global.ts";
+import { loadPackage, unlessMissing } from "../../runtime/platform/load-package.ts";
 
 interface Token {
   tagName: string;
@@ -68,6 +69,28 @@ async function endInAllWays(): Promise<void> {
 }
 
 function ignore(): void {}
+
+function fail(): never {
+  throw new RangeError("mine");
+}
+
+/** Leaves a page while its handler waits for ever. */
+async function leave(): Promise<void> {
+  const gate = new EventEmitter();
+  const called = once(gate, "called");
+  const rewriter = new HTMLRewriter().on("p", {
+    element() {
+      gate.emit("called");
+      return new Promise(() => {});
+    },
+  });
+  const reader = rewriter.transform(new Response("<p>1</p><p>2</p>")).body?.getReader();
+  const reading = reader?.read();
+  await called;
+  await reader?.cancel();
+  await reading;
+  await new Promise(setImmediate);
+}
 
 describe("HTMLRewriter", { timeout: 60_000 }, () => {
   const cases: readonly (readonly [
@@ -317,6 +340,25 @@ describe("HTMLRewriter", { timeout: 60_000 }, () => {
     assert.deepEqual(calls, ["p"]);
   });
 
+  it("cancels a body whose handlers are no functions any more", async () => {
+    const handlers: { element: unknown } = { element: ignore };
+    const source = trickle("<p>1</p>");
+    const answer = new HTMLRewriter().on("p", handlers).transform(new Response(source.body));
+    handlers.element = 5;
+    await assert.rejects(answer.text(), /"element" of HTMLRewriter: found number/);
+    assert.deepEqual([source.reasons.length, source.read()], [1, 0]);
+  });
+
+  it("frees the parser of a client that leaves while a handler waits for ever", async () => {
+    const { __wasm: wasm } = loadPackage("html-rewriter-wasm@0", "") as {
+      __wasm: { memory: { buffer: ArrayBuffer } };
+    };
+    for (let count = 0; count < 50; count++) await leave();
+    const before = wasm.memory.buffer.byteLength;
+    for (let count = 0; count < 200; count++) await leave();
+    assert.equal(wasm.memory.buffer.byteLength, before);
+  });
+
   it("frees the memory of the parser, also after errors", async () => {
     const { __wasm: wasm } = loadPackage("html-rewriter-wasm@0", "") as {
       __wasm: { memory: { buffer: ArrayBuffer } };
@@ -350,14 +392,31 @@ describe("HTMLRewriter", { timeout: 60_000 }, () => {
       rewrite("<p>", "p", (token) => token.onEndTag(5)),
       /onEndTag\(\): found number/,
     );
-    const odd = new HTMLRewriter().on("p", { element: 5 });
-    await assert.rejects(
-      odd.transform(new Response("<p>")).text(),
+    assert.throws(
+      () => rewriter.on("p", { element: 5 }),
       /"element" of HTMLRewriter: found number/,
     );
+    assert.throws(() => rewriter.onDocument({ end: "x" }), /"end" of HTMLRewriter: found string/);
     let kept: Token | null = null;
     await rewrite("<p>", "p", (token) => (kept = token));
     assert.throws(() => (kept as unknown as Token).tagName, /no longer valid/);
+  });
+});
+
+describe("unlessMissing()", () => {
+  it("gives undefined for a package that is not there, and says how to install it once", () => {
+    const name = "GlobalOfMissingPackage";
+    const told: string[] = [];
+    const create = (): object => loadPackage("@edgicorn/nothing@1.2.3", name);
+    defineLazyGlobal(name, () => unlessMissing(create, (message) => told.push(message)));
+    for (let count = 0; count < 2; count++) assert.equal(Reflect.get(globalThis, name), undefined);
+    Reflect.deleteProperty(globalThis, name);
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? "", /^Cannot use GlobalOfMissingPackage: .*npm install @edgicorn/);
+  });
+
+  it("throws other errors", () => {
+    assert.throws(() => unlessMissing(fail, assert.fail), RangeError);
   });
 });
 

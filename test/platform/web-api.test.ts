@@ -45,8 +45,8 @@ describe("the globals of a worker", { timeout: 120_000 }, () => {
       globalThis.scheduler = "own";
       const getter = Object.getOwnPropertyDescriptor(globalThis, "crypto").get;
       const events = new GlobalEvents({ onReport() {} });
-      installGlobals(events);
-      const again = installGlobals(events);
+      installGlobals(events, console.error);
+      const again = installGlobals(events, console.error);
       const first = isLoaded();
       new HTMLRewriter();
       globalThis.self = 5;
