@@ -36,7 +36,7 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
       help: "field of the request, once or more",
     },
     { name: "data", short: "d", value: "BODY", help: "body: a text, @FILE, or @- for input" },
-    { name: "include", value: null, help: "print status and fields, too" },
+    { name: "include", short: "i", value: null, help: "print status and fields, too" },
   ],
   types: [
     { name: "check", value: null, help: "only compare; exit with 1 if it is out of date" },

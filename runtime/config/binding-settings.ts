@@ -96,7 +96,7 @@ function readBinding(
   const kinds = isRecord(value) ? KINDS.filter((kind) => value[kind] !== undefined) : [];
   const [kind] = kinds;
   if (!isRecord(value) || kind === undefined || kinds.length > 1) {
-    const found = isRecord(value) ? Object.keys(value) : typeof value;
+    const found = isRecord(value) ? `an object with ${Object.keys(value).join(", ")}` : value;
     refuse(key, found, `a text, or an object with one of ${KINDS.join(", ")}: { kv: "sessions" }`);
     return null;
   }

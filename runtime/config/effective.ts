@@ -20,8 +20,13 @@ export function toEffective(
   name: SettingName,
   { settings, site }: { settings: Config; site: SiteConfig },
 ): EffectiveSetting {
-  const { field } = SETTINGS[name];
-  const value = showValue(field, maskSecrets(settings[field], name));
+  const { field, type, default: byDefault } = SETTINGS[name];
+  const isNone = settings[field] === null;
+  // A setting that cannot be "off" has another word for none, which is its default: "all", "auto", "*".
+  const value =
+    isNone && type.parse("off") === null
+      ? byDefault
+      : showValue(field, maskSecrets(settings[field], name));
   return { name, value, from: originOf(name, { settings, site }) };
 }
 

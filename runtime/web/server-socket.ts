@@ -4,6 +4,7 @@ import {
   type ListenerOptions,
   SafeEventTarget,
   SocketCloseEvent,
+  type SocketErrorEvent,
   type SocketListener,
 } from "./socket-events.ts";
 import { NO_LINK, PendingLink, type SocketBounds, type SocketLink } from "./socket-link.ts";
@@ -27,6 +28,15 @@ export interface SocketFacts {
 type Data = string | ArrayBuffer | ArrayBufferView | Blob;
 type Handler<E extends Event> = ((event: E) => unknown) | null;
 type AnyHandler = ((event: Event) => unknown) | null;
+
+/** The events of a WebSocket, by their types. */
+export interface ServerSocketEvents {
+  open: Event;
+  message: MessageEvent;
+  close: SocketCloseEvent;
+  error: SocketErrorEvent;
+  drain: Event;
+}
 
 /**
  * A WebSocket in a handler: the server's side, as in the WebSockets standard and in Workers, with topics and a state that
@@ -301,6 +311,16 @@ export class ServerSocket extends SafeEventTarget {
     this.setHandler("error", handler);
   }
 
+  override addEventListener<Type extends keyof ServerSocketEvents>(
+    type: Type,
+    listener: ((event: ServerSocketEvents[Type]) => unknown) | null,
+    options?: ListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: SocketListener,
+    options?: ListenerOptions,
+  ): void;
   override addEventListener(
     type: string,
     listener: SocketListener,

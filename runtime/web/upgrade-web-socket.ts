@@ -22,16 +22,20 @@ export interface UpgradeWebSocketOptions {
  * Its messages go to the export `webSocketMessage` of the module, and the WebSocket outlives reloads and lost workers. After
  * `socket.accept()`, listeners in this worker receive them instead, and the WebSocket ends with the worker.
  *
- * @throws TypeError for a request that asks for no WebSocket, and for a subprotocol that the client does not offer.
+ * @throws Response 426 for a request that asks for no WebSocket: uncaught, it is the answer. TypeError for a subprotocol that
+ *   the client does not offer.
  */
 export function upgradeWebSocket(
   request: Request,
   { protocol, headers }: UpgradeWebSocketOptions = {},
 ): { socket: ServerSocket; response: Response } {
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    throw new TypeError(
-      'Cannot upgrade a request: found no "upgrade: websocket", expected a request of a WebSocket client. Answer others with status 426',
-    );
+    // A thrown response is the answer: such a request is a mistake of its client (RFC 9110 section 15.5.22).
+    // oxlint-disable-next-line typescript/only-throw-error -- As above.
+    throw new Response("Upgrade Required\n", {
+      status: 426,
+      headers: { upgrade: "websocket", "sec-websocket-version": "13" },
+    });
   }
   const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
   if (protocol !== undefined && !offered.some((each) => each.trim() === protocol)) {

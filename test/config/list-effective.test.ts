@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { loadConfig } from "../../runtime/config/config.ts";
@@ -21,5 +21,19 @@ describe("listEffective()", () => {
     assert.match(shown, /10\.0\.0\.1/);
     assert.match(shown, /authorization[^}]*\*\*\*/);
     assert.doesNotMatch(shown, /s3cret/);
+  });
+
+  it("shows the absence of a value by the word of the setting", async (t) => {
+    const cwd = temporaryFolder(t);
+    mkdirSync(join(cwd, "handlers"));
+    const flags = { accessLogStatus: "all", admin: "off" };
+    const { settings } = listEffective(
+      await loadConfig({ mode: "production", flags, env: {}, cwd }),
+    );
+    const shown = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
+    assert.deepEqual(
+      [shown["accessLogStatus"], shown["host"], shown["admin"]],
+      ["all", "*", "off"],
+    );
   });
 });

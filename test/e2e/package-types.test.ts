@@ -110,6 +110,18 @@ const PROJECT = {
     // @ts-expect-error
     fromNode({ listen: true });
     export default fromNode((req, res) => { res.end(req.url); });`,
+  "handlers/sockets.ts": `import { upgradeWebSocket } from "edgicorn";
+    export default (request: Request): Response => {
+      const { socket, response } = upgradeWebSocket(request);
+      socket.accept();
+      socket.addEventListener("message", (event) => socket.send(event.data));
+      socket.addEventListener("close", ({ code, reason }) => { console.log(code + 1, reason.trim()); });
+      socket.addEventListener("error", ({ message }) => { console.log(message.trim()); });
+      // @ts-expect-error
+      socket.addEventListener("message", (event) => event.code);
+      return response;
+    };
+    export const GET = (_: Request, context: import("edgicorn").Context) => context.sse("news", { first: "hello" });`,
   "handlers/caches.ts": `export default async (request: Request): Promise<Response> => {
       const named: Cache = await caches.open("name");
       const found = await caches.default.match(request, { ignoreMethod: true });

@@ -250,6 +250,20 @@ describe("a WebSocket of a handler", () => {
     assert.equal((await client.closed).code, 1009);
   });
 
+  it(
+    "answers 426 to a request for no WebSocket, which is no failure of its handler",
+    TIMEOUT,
+    async () => {
+      const seen = server.logs.length;
+      const response = await server.fetch("/deno");
+      assert.deepEqual([response.status, await response.text()], [426, "Upgrade Required\n"]);
+      assert.deepEqual(
+        server.logs.slice(seen).filter(({ level }) => level === "error"),
+        [],
+      );
+    },
+  );
+
   it("answers 500 if nothing receives its messages", TIMEOUT, async (t) => {
     await assert.rejects(open(t, "/bare"), /Unexpected server response: 500/);
     const { err } = (await server.until(({ msg }) => msg === "response failed")) as {

@@ -1,9 +1,10 @@
-/** Lines of a .gitignore: keys, the state folder, packages, and variables of one machine. */
-const LINES = ["certs/*.key", ".edgicorn/", "node_modules/", ".env.local"] as const;
+/** Lines of a .gitignore: keys, secrets, the state folder, packages, and variables of one machine. */
+const LINES = ["certs/*.key", "secrets/", ".edgicorn/", "node_modules/", ".env.local"] as const;
 
 /** Other patterns that have the effect of a line. */
 const ALSO: Readonly<Record<(typeof LINES)[number], readonly string[]>> = {
   "certs/*.key": ["*.key", "certs", "certs/*"],
+  "secrets/": ["secrets/*"],
   ".edgicorn/": [],
   "node_modules/": ["**/node_modules"],
   ".env.local": [".env*", ".env.*", "*.local", ".env*.local"],

@@ -32,7 +32,8 @@ export function parseShadow(
     !word?.endsWith("?");
   if (!isOrigin) {
     // A URL may have a password.
-    const found = word === undefined ? "nothing" : url === null ? `"${word}"` : "another URL";
+    const isShown = url === null || (url.username === "" && url.password === "");
+    const found = word === undefined ? "nothing" : isShown ? `"${word}"` : "a URL with a password";
     problems.push(
       `Cannot run shadow: found ${found}, expected scheme and host of the old server, without path: https://old.example.com`,
     );
