@@ -20,14 +20,17 @@ export function toEffective(
   name: SettingName,
   { settings, site }: { settings: Config; site: SiteConfig },
 ): EffectiveSetting {
-  const { field, type, default: byDefault } = SETTINGS[name];
-  const isNone = settings[field] === null;
-  // A setting that cannot be "off" has another word for none, which is its default: "all", "auto", "*".
-  const value =
-    isNone && type.parse("off") === null
-      ? byDefault
-      : showValue(field, maskSecrets(settings[field], name));
+  const { field } = SETTINGS[name];
+  const own = settings[field];
+  const value = own === null ? wordForNone(name) : showValue(field, maskSecrets(own, name));
   return { name, value, from: originOf(name, { settings, site }) };
+}
+
+/** The word that stands for no value: "off", or the default of a setting that is never off, such as "all" or "*". */
+function wordForNone(name: SettingName): string {
+  const { type, default: byDefault } = SETTINGS[name];
+  const isDefault = type.parse(byDefault)?.value === null || type.parse("off") === null;
+  return isDefault ? byDefault : "off";
 }
 
 function originOf(
