@@ -184,7 +184,8 @@ function readTokens(argv: readonly string[]): CommandLine {
       command === "drill" && DRILL_VALUES.some((candidate) => candidate === token.name);
     const owners = FLAGS.has(rawName) || isDrills ? [] : findOwners(token.name);
     if (owners.length > 0) {
-      line.problems.push(`Cannot use ${rawName}: only ${owners.join(" and ")} has it`);
+      const have = owners.length === 1 ? "has" : "have";
+      line.problems.push(`Cannot use ${rawName}: only ${owners.join(" and ")} ${have} it`);
       continue;
     }
     if (token.name === "json" || token.name === "brief") {

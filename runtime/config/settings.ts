@@ -805,7 +805,7 @@ export const SETTINGS = {
     field: "relayStore",
     type: orOff(storeName()),
     default: "off",
-    help: "store that joins servers for topics and purges",
+    help: "store that joins several servers",
     docs: "a key of [`stores`](bindings.md#redis-and-valkey) with Redis or Valkey: servers that share it pass [messages of topics and purges](operations.md#several-machines) on to each other",
     reload: "switch",
   },

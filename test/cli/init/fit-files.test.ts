@@ -119,11 +119,11 @@ describe("fitTsconfig()", () => {
 });
 
 describe("fitGitignore()", () => {
-  const all = ["certs/*.key", ".edgicorn/", "node_modules/", ".env.local"];
+  const all = ["certs/*.key", "secrets/", ".edgicorn/", "node_modules/", ".env.local"];
   for (const [before, added] of [
     ["", all],
-    ["/node_modules\n*.key", [".edgicorn/", ".env.local"]],
-    [".env*\r\n.edgicorn\r\nnode_modules/\r\ncerts/\r\n", []],
+    ["/node_modules\n*.key", ["secrets/", ".edgicorn/", ".env.local"]],
+    [".env*\r\n.edgicorn\r\nnode_modules/\r\ncerts/\r\nsecrets/*\r\n", []],
   ] as const) {
     it(`adds ${added.length} lines to ${JSON.stringify(before)}`, () => {
       const fitted = fitGitignore(before);

@@ -41,7 +41,10 @@ describe("parseArguments()", () => {
     const drill = parseArguments(["drill", "--seconds", "3"]);
     assert.ok(drill.command === "drill");
     assert.equal(drill.seconds, 3);
-    assert.throws(() => parseArguments(["status", "--seconds", "3"]), /only profile has it/);
+    assert.throws(
+      () => parseArguments(["status", "--seconds", "3"]),
+      /only profile and shadow have it/,
+    );
     assert.throws(() => parseArguments(["profile", "1", "2"]), /found "2", expected one worker/);
   });
 });

@@ -37,9 +37,13 @@ describe("parseShadow()", () => {
   const refused: [words: string[], own: OwnValues, problem: RegExp][] = [
     [[], {}, /^Cannot run shadow: found nothing/],
     [["old.example"], {}, /found "old\.example", expected scheme and host/],
-    [["https://old.example/path"], {}, /found another URL/],
-    [["https://user:secret@old.example"], {}, /^Cannot run shadow: found another URL, expected/],
-    [["ftp://old.example"], {}, /found another URL/],
+    [["https://old.example/path"], {}, /found "https:\/\/old\.example\/path", expected/],
+    [
+      ["https://user:secret@old.example"],
+      {},
+      /^Cannot run shadow: found a URL with a password, expected/,
+    ],
+    [["ftp://old.example"], {}, /found "ftp:\/\/old\.example"/],
     ...["0%", "5", "101%", "-1%", "", "x%"].map((sample): [string[], OwnValues, RegExp] => [
       ["http://a"],
       { sample: [sample] },
