@@ -154,6 +154,20 @@ async function* readEvents(
   }
 }
 
+/** Reads a stream to its end. Returns the reason why it has ended early; `null`: it is complete. */
+export async function readAll(
+  events: AsyncIterable<unknown>,
+  onEvent: (event: unknown) => Promise<void>,
+): Promise<StreamEnd["answer"] | null> {
+  try {
+    for await (const event of events) await onEvent(event);
+    return null;
+  } catch (error) {
+    if (error instanceof StreamEnd) return error.answer;
+    throw error;
+  }
+}
+
 /** Returns the failure that ends a stream; `null`: the event is another one. */
 function toFailure(event: unknown): StreamEnd | null {
   const isFailure = typeof event === "object" && event !== null && "error" in event;

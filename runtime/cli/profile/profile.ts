@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod/mini";
-import { openStream, StreamEnd } from "../../control/control-client.ts";
+import { openStream, readAll } from "../../control/control-client.ts";
 import { EXIT, RuntimeError } from "../../lib/errors.ts";
 import type { ProfileInvocation } from "../arguments.ts";
 import type { Outcome } from "../control.ts";
@@ -96,20 +96,6 @@ export async function runProfile(
   } finally {
     signal.removeEventListener("abort", cancel);
     file.close();
-  }
-}
-
-/** Reads a stream to its end. Returns the reason why it has ended early; `null`: it is complete. */
-async function readAll(
-  events: AsyncIterable<unknown>,
-  onEvent: (event: unknown) => Promise<void>,
-): Promise<StreamEnd["answer"] | null> {
-  try {
-    for await (const event of events) await onEvent(event);
-    return null;
-  } catch (error) {
-    if (error instanceof StreamEnd) return error.answer;
-    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ConfigSources } from "../../config/config.ts";
-import { openStream, StreamEnd } from "../../control/control-client.ts";
+import { openStream, readAll } from "../../control/control-client.ts";
 import type { ShadowEvent, ShadowSample } from "../../control/shadowing.ts";
 import { EXIT } from "../../lib/errors.ts";
 import { describeNeighbours, findServer } from "../find-server.ts";
@@ -105,20 +105,6 @@ export async function runShadow({
     return { problem, exitCode: EXIT.failed };
   }
   return { problem: "", exitCode: summary.different > 0 ? EXIT_DIFFERENT : EXIT.drained };
-}
-
-/** Reads a stream to its end. Returns the reason why it has ended early; `null`: it is complete. */
-async function readAll(
-  events: AsyncIterable<unknown>,
-  onEvent: (event: unknown) => Promise<void>,
-): Promise<StreamEnd["answer"] | null> {
-  try {
-    for await (const event of events) await onEvent(event);
-    return null;
-  } catch (error) {
-    if (error instanceof StreamEnd) return error.answer;
-    throw error;
-  }
 }
 
 function toLine(
