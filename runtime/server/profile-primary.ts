@@ -33,7 +33,7 @@ export async function* profilePrimary(
       yield { type: "text", text: text.slice(at, at + TEXT_LENGTH) };
     }
   } else {
-    const path = join(stateDir, `${PREFIX}${process.pid}-${randomUUID()}${ENDING}`);
+    const path = toSnapshotPath(stateDir);
     try {
       takeSnapshot(path);
       const options = { encoding: "utf8", highWaterMark: TEXT_LENGTH } as const;
@@ -46,6 +46,11 @@ export async function* profilePrimary(
     }
   }
   yield { type: "done" };
+}
+
+/** Returns the path of a new heap snapshot of this process. */
+export function toSnapshotPath(stateDir: string): string {
+  return join(stateDir, `${PREFIX}${process.pid}-${randomUUID()}${ENDING}`);
 }
 
 /**
