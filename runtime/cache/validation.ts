@@ -1,3 +1,4 @@
+import { CONNECTION_FIELDS } from "../lib/server-fields.ts";
 import { findField } from "../http/find-field.ts";
 import { formatBlock, parseBlock } from "../http/field-block.ts";
 import type { CachePolicy } from "./policy.ts";
@@ -104,17 +105,11 @@ export function updateFields(stored: string, received: string): string {
 }
 
 const KEPT: ReadonlySet<string> = new Set([
+  ...CONNECTION_FIELDS,
   "content-encoding",
   "content-length",
   "content-range",
   "content-type",
   "etag",
   "set-cookie",
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
 ]);

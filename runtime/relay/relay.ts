@@ -57,8 +57,17 @@ export class Relay {
     await this.use(null);
   }
 
+  /** An error in here must not end the connection to Redis, and this process with it. */
+  #pass(message: RelayMessage): void {
+    try {
+      this.#options.onMessage(message);
+    } catch (error) {
+      this.#options.log.error({ err: error }, "message of another server failed: bug");
+    }
+  }
+
   #open(Link: typeof RedisLink, place: RelayPlace): RedisLink {
-    const { log, onMessage } = this.#options;
+    const { log } = this.#options;
     return new Link({
       ...place,
       channel: `${place.prefix}:relay`,
@@ -66,7 +75,7 @@ export class Relay {
       onBytes: (bytes) => {
         const parsed = parseRelayMessage(bytes);
         if (parsed === null) log.warn("message of another server ignored: found an unknown form");
-        else if (parsed.server !== this.#server) onMessage(parsed.message);
+        else if (parsed.server !== this.#server) this.#pass(parsed.message);
       },
     });
   }

@@ -132,6 +132,27 @@ describe("Relay", { timeout: 120_000, skip: noRedis }, () => {
     });
   });
 
+  it("goes on after a message whose receiver failed, and logs it", async (t) => {
+    const redis = await RedisServer.start(t);
+    const place = { url: `unix:${redis.socket}`, prefix: "a", timeoutMs: 5_000 };
+    const log = createFakeLog();
+    const failing = new Relay({
+      log: log.log,
+      onMessage: () => {
+        throw new Error("as told");
+      },
+    });
+    t.after(() => failing.close());
+    await failing.use(place);
+    const other = await join(t, place);
+    const failures = (): number =>
+      log.lines.filter(({ msg }) => msg === "message of another server failed: bug").length;
+    await eventually(t, () => {
+      other.relay.send(PURGE);
+      return failures() > 1;
+    });
+  });
+
   it("ignores texts that no server sent", async (t) => {
     const redis = await RedisServer.start(t);
     const place = { url: `unix:${redis.socket}`, prefix: "a", timeoutMs: 5_000 };

@@ -1,6 +1,7 @@
 import { request as requestHttp, type IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { ShadowSample } from "../../control/shadowing.ts";
+import { CONNECTION_FIELDS } from "../../lib/server-fields.ts";
 import { digestBody, MOST_BODY_BYTES } from "../../shadow/digest-body.ts";
 import { hideCookie, SHADOW_FIELD } from "../../shadow/sampler.ts";
 import type { ComparedAnswer } from "./compare.ts";
@@ -10,17 +11,11 @@ const ANSWER_MS = 30_000;
 
 /** Fields that concern the connection of the visitor, and the coding of the answer. */
 const NOT_SENT: ReadonlySet<string> = new Set([
+  ...CONNECTION_FIELDS,
   "accept-encoding",
-  "connection",
   "content-length",
   "expect",
   "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
 ]);
 
 /**
