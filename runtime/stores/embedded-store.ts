@@ -18,6 +18,7 @@ import { InFlight } from "./in-flight.ts";
 import {
   type Entry,
   type KeyedEntry,
+  type KeyRange,
   type ListOptions,
   type NewEntry,
   type Store,
@@ -209,6 +210,16 @@ class EmbeddedStore implements Store {
         entries.push({ key: name, ...this.#toEntry(key, found) });
       }
       return entries;
+    });
+  }
+
+  count(space: string, { from, before }: KeyRange): Promise<number> {
+    return this.#try(() => {
+      this.#db.resetReadTxn();
+      return this.#db.getKeysCount({
+        start: toFileKey(space, from),
+        end: toFileKey(space, before),
+      });
     });
   }
 

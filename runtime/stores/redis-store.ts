@@ -6,6 +6,7 @@ import { ADD, DELETE, LIST, MOVE, PUT } from "./redis-scripts.ts";
 import {
   type Entry,
   type KeyedEntry,
+  type KeyRange,
   type ListOptions,
   type NewEntry,
   type Store,
@@ -105,6 +106,11 @@ class RedisStore implements Store {
       const entry = toEntry(row);
       return entry === null || !Buffer.isBuffer(key) ? [] : [{ key: key.toString(), ...entry }];
     });
+  }
+
+  async count(space: string, { from, before }: KeyRange): Promise<number> {
+    const [, keys] = this.#names(space, "");
+    return Number(await this.#send(["ZLEXCOUNT", keys, `[${from}`, `(${before}`]));
   }
 
   close(): Promise<void> {

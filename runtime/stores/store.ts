@@ -28,6 +28,14 @@ export interface ListOptions {
   readonly withoutValues?: boolean;
 }
 
+/** Keys in the order of their bytes. */
+export interface KeyRange {
+  /** The first key. */
+  readonly from: string;
+  /** The key after the last one. */
+  readonly before: string;
+}
+
 /**
  * Keeps entries by key, in spaces that know nothing of each other. Every operation is atomic, also between processes. An
  * entry that has expired is not there for any of them. A promise is fulfilled when the write is as durable as the store
@@ -55,6 +63,8 @@ export interface Store {
   add(space: string, key: string, sum: { by: number; expiresMs: number }): Promise<number>;
   /** Returns entries in the order of the bytes of their keys. */
   list(space: string, options: ListOptions): Promise<KeyedEntry[]>;
+  /** Counts the keys of a range. Keys that have expired may count until a write removes them. */
+  count(space: string, range: KeyRange): Promise<number>;
   /** Refuses new operations, and waits for those in flight, each of which has a timeout. */
   close(): Promise<void>;
 }

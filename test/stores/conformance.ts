@@ -77,6 +77,18 @@ export function describeStore(name: string, open: (t: Owner) => Promise<OpenedSt
       assert.equal(await store.delete("a", "k", second ?? ""), true);
     });
 
+    it("counts the keys of a range", async (t) => {
+      const { store } = await open(t);
+      assert.equal(await store.count("a", { from: "", before: "z" }), 0);
+      for (const key of ["a", "b", "ba", "c", "é"]) await store.put("a", key, entry("1"));
+      await store.put("other", "b", entry("1"));
+      assert.equal(await store.count("a", { from: "b", before: "c" }), 2);
+      assert.equal(await store.count("a", { from: "b", before: "d" }), 3);
+      assert.equal(await store.count("a", { from: "d", before: "z" }), 0);
+      await store.delete("a", "b");
+      assert.equal(await store.count("a", { from: "b", before: "c" }), 1);
+    });
+
     it("lets one of many writers win", async (t) => {
       const { store, again } = await open(t);
       const stores = [store, await again(), await again()];

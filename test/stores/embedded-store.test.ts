@@ -8,6 +8,7 @@ import { openEmbeddedStore } from "../../runtime/stores/embedded-store.ts";
 import type { Store } from "../../runtime/stores/store.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
 import { describeStore } from "./conformance.ts";
+import { describeQueue } from "./queue-conformance.ts";
 
 /** The words of the system for a file that may not grow. */
 const FULL = /^StoreError: .*(?:File too large|Input\/output error)/;
@@ -35,6 +36,20 @@ for (const durability of ["process", "disk"] as const) {
     return { store: await again(), again, pass, now };
   });
 }
+
+describeQueue("an embedded store", async (t) => {
+  const path = join(temporaryFolder(t), "queue.lmdb");
+  const opened: Store[] = [];
+  t.after(async () => {
+    await Promise.all(opened.map((store) => store.close()));
+  });
+  const again = async (): Promise<Store> => {
+    const store = await openEmbeddedStore({ path, durability: "process", ...LIMITS });
+    opened.push(store);
+    return store;
+  };
+  return { store: await again(), again };
+});
 
 describe("openEmbeddedStore()", { timeout: 120_000 }, () => {
   it("removes expired entries from the file while others are written", async (t) => {

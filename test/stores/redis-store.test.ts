@@ -9,6 +9,7 @@ import type { Store } from "../../runtime/stores/store.ts";
 import { noRedis, RedisServer } from "../helpers/redis-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { describeStore } from "./conformance.ts";
+import { describeQueue } from "./queue-conformance.ts";
 
 const ENTRY = { value: Buffer.from("x"), metadata: null, expiresMs: 0 };
 
@@ -38,6 +39,17 @@ describe("createRedisStore()", { timeout: 240_000, skip: noRedis }, () => {
       pass: (ms) => delay(ms + 50),
       now: Date.now,
     }));
+  });
+
+  describeQueue("Redis", (t) => {
+    spaces += 1;
+    const options = { url: `unix:${redis.socket}`, prefix: `q${spaces}`, timeoutMs: 60_000 };
+    const again = (): Promise<Store> => {
+      const store = createRedisStore(options);
+      t.after(() => store.close());
+      return Promise.resolve(store);
+    };
+    return again().then((store) => ({ store, again }));
   });
 
   it("loses no acknowledged write when Redis is killed, and works again once it is back", async (t) => {

@@ -1,0 +1,385 @@
+import {
+  createIdSource,
+  decodeFacts,
+  encodeFacts,
+  LEASED_PREFIX,
+  type MessageFacts,
+  readWaitingKey,
+  toDueKey,
+  toLeasedKey,
+  toWaitingKey,
+  WAITING_PREFIX,
+  type ContentType,
+} from "./message-entry.ts";
+import { type Entry, type Store, StoreError } from "./store.ts";
+
+export interface MessageQueueOptions {
+  name: string;
+  /** Most messages that it holds, those in work included. */
+  mostMessages: number;
+  /** Tells the leases of this process from those of others. */
+  owner: string;
+  /** Returns the time in ms since 1970. */
+  now?: () => number;
+}
+
+/** A message to send. */
+export interface NewMessage {
+  readonly body: Uint8Array;
+  readonly contentType: ContentType;
+  /** Time until it is due. */
+  readonly delayMs: number;
+}
+
+/** A message that this process has taken. */
+export interface TakenMessage {
+  readonly id: string;
+  readonly body: Uint8Array;
+  readonly sentMs: number;
+  /** 1 the first time. */
+  readonly attempts: number;
+  readonly contentType: ContentType;
+  readonly isAlone: boolean;
+  /** Version of its entry; `null`: the store did not answer, so that the entry must be read again. */
+  version: string | null;
+}
+
+/** The messages that are due. */
+export interface DueMessages {
+  /** Those of the next batch. */
+  readonly count: number;
+  /** When the first message is or was due; `null`: none waits. */
+  readonly firstMs: number | null;
+}
+
+/** A lease of any process. */
+export interface FoundLease {
+  /** The id of its message. */
+  readonly id: string;
+  readonly owner: string;
+  readonly isExpired: boolean;
+}
+
+/** Numbers of messages. */
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly delayed: number;
+  readonly inWork: number;
+}
+
+/** Time for which `send` relies on a count, and on the count of a full queue. */
+const [COUNT_MS, FULL_COUNT_MS] = [1_000, 50];
+
+/** Most leases that one look returns. */
+const MOST_LEASES = 1_000;
+
+/** Time until a message is offered again that its full dead-letter queue refused. */
+const FULL_MS = 60_000;
+
+/**
+ * Messages in a space of a store, which several processes share. Each step of a message is one atomic operation of the store:
+ *
+ *     sent ──▶ waiting ──take──▶ in work ──acknowledge──▶ gone
+ *                 ▲                 ├──release, expired lease──▶ waiting
+ *                 │                 └──bury──▶ waiting in the dead-letter queue
+ *                 └──────────────────────┘
+ *
+ * A lease is the version of the entry of a message in work. A process that lost its lease has an old version, with which it can
+ * neither acknowledge nor release the message that another process took.
+ */
+export class MessageQueue {
+  readonly name: string;
+  readonly #store: Store;
+  readonly #options: Required<MessageQueueOptions>;
+  readonly #space: string;
+  readonly #nextId: () => string;
+  /** Messages that `send` may add before it counts again. */
+  #room = { countedMs: Number.NEGATIVE_INFINITY, left: 0 };
+
+  constructor(store: Store, options: MessageQueueOptions) {
+    this.#store = store;
+    this.#options = { now: Date.now, ...options };
+    this.name = options.name;
+    this.#space = `queue:${options.name}`;
+    this.#nextId = createIdSource(this.#options.now);
+  }
+
+  /**
+   * Adds messages. Resolves when all are as durable as the store promises. Several processes may exceed `mostMessages` by
+   * as much as they send within a second.
+   *
+   * @throws StoreError when the queue is full, and when the store fails; some messages may be in the queue then.
+   */
+  async send(messages: readonly NewMessage[]): Promise<void> {
+    await this.#makeRoom(messages.length);
+    const sentMs = this.#options.now();
+    const writes = messages.map(({ body, contentType, delayMs }) => {
+      const facts = { sentMs, attempts: 0, contentType, isAlone: false, lease: null };
+      const key = toWaitingKey(sentMs + delayMs, this.#nextId());
+      const entry = { value: body, metadata: encodeFacts(facts), expiresMs: 0 };
+      return this.#store.put(this.#space, key, entry);
+    });
+    const results = await Promise.allSettled(writes);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** Looks for messages that are due, and reads no body. A message that must be alone is a batch of its own. */
+  async look(most: number): Promise<DueMessages> {
+    const found = await this.#listWaiting({ most, withoutValues: true });
+    const batch = this.#pickBatch(found);
+    return { count: batch.length, firstMs: found[0]?.dueMs ?? null };
+  }
+
+  /**
+   * Takes messages that are due, each with a lease. Other processes may take some of them first.
+   *
+   * @throws StoreError when no message was taken, and the store failed.
+   */
+  async take({
+    most,
+    mostBytes,
+    leaseMs,
+  }: {
+    most: number;
+    mostBytes: number;
+    leaseMs: number;
+  }): Promise<TakenMessage[]> {
+    const due = this.#pickBatch(await this.#listWaiting({ most, withoutValues: false }));
+    let bytes = 0;
+    const fitting = due.filter(({ entry }, index) => {
+      bytes += entry.value.length;
+      return index === 0 || bytes <= mostBytes;
+    });
+    const deadlineMs = this.#options.now() + leaseMs;
+    const moves = fitting.map(async ({ key, id, entry, facts }) => {
+      const attempts = facts.attempts + 1;
+      const lease = { owner: this.#options.owner, deadlineMs };
+      const version = await this.#store.move(
+        this.#space,
+        { key, version: entry.version },
+        {
+          key: toLeasedKey(id),
+          value: entry.value,
+          metadata: encodeFacts({ ...facts, attempts, lease }),
+          expiresMs: 0,
+        },
+      );
+      if (version === null) return null;
+      const { sentMs, contentType, isAlone } = facts;
+      return { id, body: entry.value, sentMs, attempts, contentType, isAlone, version };
+    });
+    const results = await Promise.allSettled(moves);
+    const taken = results.flatMap((result) =>
+      result.status === "fulfilled" && result.value !== null ? [result.value] : [],
+    );
+    // A message whose answer is missing comes back when its lease has expired.
+    const failed = results.find((result) => result.status === "rejected");
+    if (taken.length === 0 && failed !== undefined) throw failed.reason;
+    return taken;
+  }
+
+  /** Extends a lease. Returns whether this process still has it. */
+  extend(message: TakenMessage, leaseMs: number): Promise<boolean> {
+    return this.#change(message, async (version) => {
+      const deadlineMs = this.#options.now() + leaseMs;
+      const lease = { owner: this.#options.owner, deadlineMs };
+      const next = await this.#store.put(this.#space, toLeasedKey(message.id), {
+        value: message.body,
+        metadata: encodeFacts({ ...message, lease }),
+        expiresMs: 0,
+        version,
+      });
+      message.version = next;
+      return next !== null;
+    });
+  }
+
+  /** Removes a message for good. Returns whether this process still had its lease. */
+  acknowledge(message: TakenMessage): Promise<boolean> {
+    return this.#change(message, (version) =>
+      this.#store.delete(this.#space, toLeasedKey(message.id), version),
+    );
+  }
+
+  /**
+   * Lets a message wait again. Returns whether this process still had its lease.
+   *
+   * @param options.isUncounted The attempt does not count: no worker got the message.
+   */
+  release(
+    message: TakenMessage,
+    {
+      delayMs,
+      isAlone = message.isAlone,
+      isUncounted = false,
+    }: { delayMs: number; isAlone?: boolean; isUncounted?: boolean },
+  ): Promise<boolean> {
+    const attempts = message.attempts - (isUncounted ? 1 : 0);
+    const facts = { ...message, attempts, isAlone };
+    return this.#change(message, (version) =>
+      this.#moveToWaiting({ ...message, facts, version }, delayMs),
+    );
+  }
+
+  /**
+   * Moves a message to its dead-letter queue, which may be in another store. After a failure in between, both queues have
+   * it: the next attempt writes the same entry again.
+   *
+   * @returns `full`: the dead-letter queue is full, and the message waits for a minute; `lost`: the lease is not there.
+   */
+  async bury(message: TakenMessage, dead: MessageQueue): Promise<"buried" | "full" | "lost"> {
+    if (!(await this.extend(message, FULL_MS))) return "lost";
+    try {
+      await dead.#add(message);
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) throw error;
+      const isReleased = await this.release(message, { delayMs: FULL_MS, isUncounted: true });
+      return isReleased ? "full" : "lost";
+    }
+    return (await this.acknowledge(message)) ? "buried" : "lost";
+  }
+
+  /**
+   * Lets messages wait again whose leases are over.
+   *
+   * @param isOver Decides about a lease.
+   * @returns How many came back.
+   */
+  async returnLost(isOver: (lease: FoundLease) => boolean): Promise<number> {
+    const nowMs = this.#options.now();
+    const entries = await this.#store.list(this.#space, {
+      prefix: LEASED_PREFIX,
+      after: null,
+      limit: MOST_LEASES,
+      withoutValues: true,
+    });
+    const moves = entries.map(async ({ key, metadata, version }) => {
+      const { lease } = decodeFacts(metadata);
+      const id = key.slice(LEASED_PREFIX.length);
+      if (lease === null) return false;
+      if (!isOver({ id, owner: lease.owner, isExpired: lease.deadlineMs <= nowMs })) return false;
+      const entry = await this.#store.get(this.#space, key);
+      // Another process has extended or ended it.
+      if (entry === null || entry.version !== version) return false;
+      const facts = decodeFacts(entry.metadata);
+      return this.#moveToWaiting({ id, body: entry.value, facts, version }, 0);
+    });
+    return (await Promise.all(moves)).filter(Boolean).length;
+  }
+
+  /** Counts the messages of all processes. */
+  async counts(): Promise<QueueCounts> {
+    const now = toDueKey(this.#options.now() + 1);
+    const [waiting, delayed, inWork] = await Promise.all([
+      this.#store.count(this.#space, { from: WAITING_PREFIX, before: now }),
+      this.#store.count(this.#space, { from: now, before: AFTER_WAITING }),
+      this.#store.count(this.#space, { from: LEASED_PREFIX, before: AFTER_LEASED }),
+    ]);
+    return { waiting, delayed, inWork };
+  }
+
+  /** Writes a message that comes from another queue, with its id: twice is once. */
+  async #add({ id, body, sentMs, contentType }: TakenMessage): Promise<void> {
+    await this.#makeRoom(1);
+    const facts = { sentMs, attempts: 0, contentType, isAlone: false, lease: null };
+    const entry = { value: body, metadata: encodeFacts(facts), expiresMs: 0 };
+    await this.#store.put(this.#space, toWaitingKey(sentMs, id), entry);
+  }
+
+  async #makeRoom(count: number): Promise<void> {
+    const { now, mostMessages, name } = this.#options;
+    const ageMs = now() - this.#room.countedMs;
+    if (ageMs >= (this.#room.left < count ? FULL_COUNT_MS : COUNT_MS) || ageMs < 0) {
+      const range = { from: WAITING_PREFIX, before: AFTER_LEASED };
+      const found = await this.#store.count(this.#space, range);
+      this.#room = { countedMs: now(), left: mostMessages - found };
+    }
+    if (this.#room.left < count) {
+      const found = mostMessages - this.#room.left;
+      throw new QueueFullError(
+        `Cannot send to the queue ${name}: found ${found} messages in it, expected at most ${mostMessages} (the limit of the queue in "bindings")`,
+      );
+    }
+    this.#room.left -= count;
+  }
+
+  async #listWaiting({
+    most,
+    withoutValues,
+  }: {
+    most: number;
+    withoutValues: boolean;
+  }): Promise<WaitingMessage[]> {
+    const range = { prefix: WAITING_PREFIX, after: null, limit: most, withoutValues };
+    const entries = await this.#store.list(this.#space, range);
+    return entries.map((entry) => {
+      const facts = decodeFacts(entry.metadata);
+      return { ...readWaitingKey(entry.key), key: entry.key, entry, facts };
+    });
+  }
+
+  #pickBatch(found: readonly WaitingMessage[]): WaitingMessage[] {
+    const nowMs = this.#options.now();
+    const due = found.filter(({ dueMs }) => dueMs <= nowMs);
+    const [first] = due;
+    if (first?.facts.isAlone === true) return [first];
+    return due.filter(({ facts }) => !facts.isAlone);
+  }
+
+  async #moveToWaiting(
+    message: { id: string; body: Uint8Array; facts: MessageFacts | TakenFacts; version: string },
+    delayMs: number,
+  ): Promise<boolean> {
+    const { id, body, facts, version } = message;
+    const next = await this.#store.move(
+      this.#space,
+      { key: toLeasedKey(id), version },
+      {
+        key: toWaitingKey(this.#options.now() + delayMs, id),
+        value: body,
+        metadata: encodeFacts({ ...facts, lease: null }),
+        expiresMs: 0,
+      },
+    );
+    return next !== null;
+  }
+
+  /** Runs an operation with the version of the entry of a message, if this process still has its lease. */
+  async #change(
+    message: TakenMessage,
+    operation: (version: string) => Promise<boolean>,
+  ): Promise<boolean> {
+    const version = message.version ?? (await this.#findVersion(message));
+    if (version === null) return false;
+    // The operation may take effect even if no answer comes.
+    message.version = null;
+    return operation(version);
+  }
+
+  /** Returns the version of the entry if it is still that of this process and of this attempt. */
+  async #findVersion({ id, attempts }: TakenMessage): Promise<string | null> {
+    const entry: Entry | null = await this.#store.get(this.#space, toLeasedKey(id));
+    if (entry === null) return null;
+    const { lease, attempts: found } = decodeFacts(entry.metadata);
+    const isOurs = lease?.owner === this.#options.owner && found === attempts;
+    return isOurs ? entry.version : null;
+  }
+}
+
+/** Tells that a queue has as many messages as it may have. */
+export class QueueFullError extends StoreError {}
+
+/** The facts of a message in work, without its lease. */
+type TakenFacts = Omit<MessageFacts, "lease">;
+
+interface WaitingMessage {
+  readonly key: string;
+  readonly id: string;
+  readonly dueMs: number;
+  readonly entry: Entry;
+  readonly facts: MessageFacts;
+}
+
+/** The key after the last one of a prefix. */
+const AFTER_WAITING = String.fromCodePoint((WAITING_PREFIX.codePointAt(0) ?? 0) + 1);
+const AFTER_LEASED = String.fromCodePoint((LEASED_PREFIX.codePointAt(0) ?? 0) + 1);
