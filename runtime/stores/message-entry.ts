@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-/** Forms of a body: how `send` wrote it, and what the handler gets. */
+/** Forms of a body: how `send` writes it, and in which form the handler gets it. */
 export const CONTENT_TYPES = ["json", "text", "bytes", "v8"] as const;
 
 /** `v8`: a value that `structuredClone` could copy. */

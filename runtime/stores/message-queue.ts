@@ -70,6 +70,9 @@ export interface QueueCounts {
 /** Time for which `send` relies on a count, and on the count of a full queue. */
 const [COUNT_MS, FULL_COUNT_MS] = [1_000, 50];
 
+/** It relies on a count for this multiple of the time that the count took, so that counting costs a hundredth at most. */
+const COUNT_RATIO = 100;
+
 /** Most leases that one look returns. */
 const MOST_LEASES = 1_000;
 
@@ -94,7 +97,7 @@ export class MessageQueue {
   readonly #space: string;
   readonly #nextId: () => string;
   /** Messages that `send` may add before it counts again. */
-  #room = { countedMs: Number.NEGATIVE_INFINITY, left: 0 };
+  #room = { countedMs: Number.NEGATIVE_INFINITY, tookMs: 0, left: 0 };
 
   constructor(store: Store, options: MessageQueueOptions) {
     this.#store = store;
@@ -288,11 +291,15 @@ export class MessageQueue {
 
   async #makeRoom(count: number): Promise<void> {
     const { now, mostMessages, name } = this.#options;
-    const ageMs = now() - this.#room.countedMs;
-    if (ageMs >= (this.#room.left < count ? FULL_COUNT_MS : COUNT_MS) || ageMs < 0) {
+    const { countedMs, tookMs } = this.#room;
+    const ageMs = now() - countedMs;
+    const restMs = this.#room.left < count ? FULL_COUNT_MS : COUNT_MS;
+    if (ageMs >= Math.max(restMs, tookMs * COUNT_RATIO) || ageMs < 0) {
+      const startedMs = performance.now();
       const range = { from: WAITING_PREFIX, before: AFTER_LEASED };
       const found = await this.#store.count(this.#space, range);
-      this.#room = { countedMs: now(), left: mostMessages - found };
+      const own = { tookMs: performance.now() - startedMs, left: mostMessages - found };
+      this.#room = { countedMs: now(), ...own };
     }
     if (this.#room.left < count) {
       const found = mostMessages - this.#room.left;

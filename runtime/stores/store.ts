@@ -63,7 +63,10 @@ export interface Store {
   add(space: string, key: string, sum: { by: number; expiresMs: number }): Promise<number>;
   /** Returns entries in the order of the bytes of their keys. */
   list(space: string, options: ListOptions): Promise<KeyedEntry[]>;
-  /** Counts the keys of a range. Keys that have expired may count until a write removes them. */
+  /**
+   * Counts the keys of a range. Keys that have expired may count until a write removes them, and so may writes that happen
+   * meanwhile.
+   */
   count(space: string, range: KeyRange): Promise<number>;
   /** Refuses new operations, and waits for those in flight, each of which has a timeout. */
   close(): Promise<void>;

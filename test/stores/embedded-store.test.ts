@@ -52,6 +52,18 @@ describeQueue("an embedded store", async (t) => {
 });
 
 describe("openEmbeddedStore()", { timeout: 120_000 }, () => {
+  it("counts more keys than it counts in one turn", async (t) => {
+    const { store } = await open(t, { nowMs: 1_000 });
+    const entry = { value: Buffer.from("x"), metadata: null, expiresMs: 0 };
+    for (const amount of [0, 5_999, 6_000, 6_001, 9_100]) {
+      const space = `s${amount}`;
+      await Promise.all(
+        Array.from({ length: amount }, (_, at) => store.put(space, `k${at}`, entry)),
+      );
+      assert.equal(await store.count(space, { from: "k", before: "l" }), amount);
+    }
+  });
+
   it("removes expired entries from the file while others are written", async (t) => {
     const { store, path } = await open(t, { nowMs: 1_000 });
     await Promise.all(
