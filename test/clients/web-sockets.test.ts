@@ -69,7 +69,9 @@ describe("loadWebSockets()", { timeout: 180_000 }, () => {
     const { url } = await serve(t, ({ server }) => {
       for (const client of server.clients) client.terminate();
     });
-    const report = await runClient("web-sockets", { ...task, url, mode: "echo" }, {});
+    // Long enough for a busy machine to send the messages and to end the connections.
+    const longer = { ...task, seconds: 3 };
+    const report = await runClient("web-sockets", { ...longer, url, mode: "echo" }, {});
     assert.equal(report.socketErrors, 3);
   });
 });

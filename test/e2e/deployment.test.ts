@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { fieldOf, type RawResponse } from "../helpers/raw-connection.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -71,14 +73,19 @@ describe("a deployment that moves a link", { timeout: 90_000 }, () => {
       link(name);
       const seen = server.logs.length;
       const kept = await server.connect();
-      kept.send("GET /release.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
-      assert.equal(String((await kept.response()).body), before);
+      const ask = async (): Promise<RawResponse> => {
+        kept.send("GET /release.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        const response = await kept.response();
+        assert.equal(String(response.body), before);
+        return response;
+      };
+      await ask();
       const reloading = runCommand(["reload"], current, { PWD: current });
-      // It waits for the connections of the release before, each of which ends with its next answer.
-      await untilTakenOver(server, seen);
-      kept.send("GET /release.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
-      assert.equal(String((await kept.response()).body), before);
+      // It waits for the connections of the release before, each of which ends with its next answer. One without a request
+      // would end after some seconds, which may be too early.
+      await eventually(t, async () => fieldOf(await ask(), "connection") === "close");
       await kept.untilClosed();
+      await untilTakenOver(server, seen);
       const reload = await reloading;
       assert.deepEqual([reload.code, reload.stderr], [0, ""], reload.stdout);
       assert.match(reload.stdout, new RegExp(`${current} leads to ${root}/releases/${name} now`));
