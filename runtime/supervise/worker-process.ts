@@ -29,8 +29,8 @@ import { transition, type WorkerState } from "./worker-state.ts";
 /** Grace of a worker that could not boot: it only has to flush its output. */
 const BOOT_FAILED_GRACE_MS = 1_000;
 
-/** Longest time after the boot timeout in which the primary finds out where the worker is blocked. */
-const EXAMINE_MS = 1_000;
+/** Longest time after the boot timeout in which the primary finds out where the worker is blocked. A busy machine takes seconds. */
+const EXAMINE_MS = 5_000;
 
 /** The log names a file that a worker loads for longer. */
 const SLOW_LOADING_MS = 5_000;
