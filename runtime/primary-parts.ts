@@ -24,6 +24,7 @@ import { Gates } from "./rules/gates.ts";
 import { Development } from "./site/development.ts";
 import { JoinedServers } from "./relay/joined-servers.ts";
 import { HandlerSockets } from "./sockets/handler-sockets.ts";
+import { SharedTakings } from "./limits/shared-takings.ts";
 import { LiveSites } from "./site/live-sites.ts";
 import { Tracer } from "./trace/tracer.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
@@ -86,7 +87,13 @@ export function createParts(options: PartsOptions): PrimaryParts {
     onRefused: (limit) => requestLog.requestRefused(limit),
   });
   const { requestIdPrefix } = requestLog;
-  const gates = new Gates({ log, counters, spool, blocks, nextId });
+  const limitStates = new KeptStates();
+  const takings: SharedTakings = new SharedTakings({
+    send: (all) => joined.send({ kind: "taken", takings: all }),
+    find: (limit) => gates.findState(limit) ?? limitStates.find(limit),
+    now: () => clock.now(),
+  });
+  const gates: Gates = new Gates({ log, counters, spool, blocks, nextId, takings });
   const tracer = new Tracer({ log, requestIdPrefix, env: process.env });
   requestLog.onTraced = (client, end) => tracer.finish(client, end);
   const ruleFiles = new FolderRuleFiles(log);
@@ -102,7 +109,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     locate: (socket) => handlers.locateSocket(socket),
     onPublished: (message) => joined.send({ kind: "topic", ...message }),
   });
-  const joined = new JoinedServers({ log, cache, sockets });
+  const joined = new JoinedServers({ log, cache, sockets, takings });
   cache.onPurged = (entries, site) => joined.send({ kind: "purge", entries, site });
   const handlers: LiveHandlers = new LiveHandlers({
     config,
@@ -115,7 +122,8 @@ export function createParts(options: PartsOptions): PrimaryParts {
       cache,
       counters,
       files: new HandedFiles(log),
-      limitStates: new KeptStates(),
+      limitStates,
+      takings,
       requestIdPrefix,
       oomKills: new OomKills(),
       leases,

@@ -800,13 +800,13 @@ export const SETTINGS = {
     docs: "a key of [`stores`](bindings.md#redis-and-valkey) with Redis or Valkey: of all servers that share it, one does each run ([more](handlers.md#on-several-machines))",
     reload: "switch",
   },
-  /** A key of `stores` with Redis: servers that share it pass messages of topics and purges on to each other. Default: `"off"`. */
+  /** A key of `stores` with Redis: servers that share it pass messages of topics and purges on to each other, and their rate limits act as one. Default: `"off"`. */
   relayStore: {
     field: "relayStore",
     type: orOff(storeName()),
     default: "off",
     help: "store that joins several servers",
-    docs: "a key of [`stores`](bindings.md#redis-and-valkey) with Redis or Valkey: servers that share it pass [messages of topics and purges](operations.md#several-machines) on to each other",
+    docs: "a key of [`stores`](bindings.md#redis-and-valkey) with Redis or Valkey: servers that share it pass [messages of topics and purges](operations.md#several-machines) on to each other, and their [rate limits](limits.md#ratelimit) act as one",
     reload: "switch",
   },
   /** Token for one such answer, which a request has in the field `x-edgicorn-timing`: a text of at least 16 characters, or `"file:"` and a path; or `"off"`. Default: `"off"`. */

@@ -32,6 +32,7 @@ import { RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import type { KeptStates } from "../lib/kept-states.ts";
+import type { SharedTakings } from "../limits/shared-takings.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import { count, type PoolMeter } from "../observe/pool-meters.ts";
@@ -101,6 +102,8 @@ export interface SharedParts {
   cache: ResponseCache;
   /** The buckets of the routes' rate limits. They outlive generations. */
   limitStates: KeptStates;
+  /** Joins these rate limits with those of other servers. */
+  takings: SharedTakings;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
   oomKills: OomKills;

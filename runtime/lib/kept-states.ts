@@ -11,6 +11,11 @@ export class KeptStates {
     return new NextStates(this.#states, (states) => (this.#states = states));
   }
 
+  /** Returns the present state of a name. `undefined`: there is none. */
+  find(name: string): unknown {
+    return this.#states.get(name);
+  }
+
   /** The number of states. */
   get size(): number {
     return this.#states.size;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Client } from "../http/client.ts";
 import type { Inquiry } from "../http/inquiry.ts";
 import { addFilter } from "../http/reply.ts";
@@ -6,6 +7,7 @@ import { createKeyReader, type KeyReader, type LimitKey } from "./limit-key.ts";
 import type { LimitContext } from "./limit-context.ts";
 import type { NextStates } from "../lib/kept-states.ts";
 import { formatRate, type Rate } from "../lib/rate.ts";
+import type { SharedTakings, TakingRequest } from "./shared-takings.ts";
 import { type Taking, TokenBuckets } from "./token-buckets.ts";
 
 /** A rate limit, as the config says it. Plain data. */
@@ -24,11 +26,15 @@ export interface RateLimiterOptions extends LimitContext {
   /** Names the limit among all others. A limit that a reload does not change keeps its name. */
   id: string;
   states: NextStates;
+  /** Joins the limit with those of other servers. */
+  takings: SharedTakings;
 }
 
 /** Admits as many requests of each client as a rate allows. Answers all others with 429. */
 export class RateLimiter {
   readonly #options: RateLimiterOptions;
+  /** Names the buckets, here and at other servers. */
+  readonly #name: string;
   readonly #buckets: TokenBuckets;
   readonly #keyOf: KeyReader;
   readonly #isDryRun: boolean;
@@ -44,8 +50,8 @@ export class RateLimiter {
     this.#keyOf = createKeyReader(key);
     this.#isDryRun = dryRun;
     // A dry run has buckets of its own: a limit that takes effect begins with full ones.
-    const state = JSON.stringify(["rate", id, rate, burst, key, dryRun]);
-    this.#buckets = states.take(state, () => new TokenBuckets({ rate, burst }));
+    this.#name = toName(JSON.stringify([id, rate, burst, key, dryRun]));
+    this.#buckets = states.take(this.#name, () => new TokenBuckets({ rate, burst }));
     this.#refusals = new RefusalLog(log.child({ place, rate: name, burst }), {
       setting: "rateLimit",
       message: dryRun
@@ -60,7 +66,8 @@ export class RateLimiter {
   /** Tells whether the client may send this request now. If not, answers it. */
   admits(client: Client): boolean {
     if (client.inquiry !== undefined) return this.#explain(client, client.inquiry);
-    const taking = this.#buckets.take(this.#keyOf(client), client.receivedMs);
+    const { takings } = this.#options;
+    const taking = takings.take(this.#name, this.#buckets, this.#requestOf(client));
     if (this.#isDryRun) {
       if (!taking.isAllowed) this.#refusals.note(this.#buckets.rate.requests);
       return true;
@@ -75,8 +82,8 @@ export class RateLimiter {
 
   /** As `admits`, but takes no token and counts nothing. */
   #explain(client: Client, inquiry: Inquiry): boolean {
-    const taking = this.#buckets.peek(this.#keyOf(client), client.receivedMs);
-    const { place } = this.#options;
+    const { place, takings } = this.#options;
+    const taking = takings.peek(this.#buckets, this.#requestOf(client));
     inquiry.note(
       `${place}: ${this.#itemName} admits ${taking.left} more requests of this client now` +
         (this.#isDryRun ? " (dry run: refuses none)" : ""),
@@ -86,6 +93,10 @@ export class RateLimiter {
     return false;
   }
 
+  #requestOf(client: Client): TakingRequest {
+    return { key: this.#keyOf(client), nowMs: client.receivedMs };
+  }
+
   #addFields(client: Client, { left, waitMs }: Taking): void {
     const own = `${this.#policy}\nratelimit\n${this.#itemName};r=${left};t=${toSeconds(waitMs)}`;
     addFilter(client, (reply) => ({
@@ -93,6 +104,11 @@ export class RateLimiter {
       fields: reply.fields === "" ? own : `${reply.fields}\n${own}`,
     }));
   }
+}
+
+/** Conditions of rules may have secrets in them, and names leave the server. */
+function toName(settings: string): string {
+  return `rate ${createHash("sha256").update(settings).digest("base64url")}`;
 }
 
 /** Rounds up, so that a client that waits as long as it was told gets through. */

@@ -6,6 +6,9 @@ const MOST_KEYS = 65_536;
 /** Number of lists into which the table sorts its buckets, by the time at which they are full again. */
 const SLOTS = 64;
 
+/** Most tokens that a bucket may owe, in bursts. */
+const MOST_DEBT = 3;
+
 /** Most full buckets that one request removes, so that no request pays for many. */
 const REMOVED_AT_ONCE = 2;
 
@@ -16,7 +19,7 @@ const EPSILON = 1e-9;
 export interface Taking {
   /** The bucket had a token, and the request took it. */
   readonly isAllowed: boolean;
-  /** Whole tokens that are left. */
+  /** Whole tokens that are left, at least 0. */
   readonly left: number;
   /** Time until the bucket has its next token if it has none, otherwise until it is full. */
   readonly waitMs: number;
@@ -36,13 +39,14 @@ interface Bucket extends Node {
 }
 
 /**
- * Token buckets by key. Each bucket begins with `burst` tokens, each request takes one, and `rate` refills it.
+ * Token buckets by key. Each bucket begins with `burst` tokens, each request takes one, and `rate` refills it. Requests at
+ * other servers may leave it with a debt.
  *
  * A full bucket says the same as no bucket. The table therefore keeps a bucket only until it is full again. When the
  * table is full, it drops the bucket that will be full first: its client has used the least. Both take constant time:
  * the buckets are in a ring of lists, each for a span of times at which buckets are full again.
  *
- *     full ◀─ expired list ◀── ring: [now, now + w) [now + w, now + 2w) ... up to burst / rate from now
+ *     full ◀─ expired list ◀── ring: [now, now + w) [now + w, now + 2w) ... up to 4 x burst / rate from now
  *
  * Invariant: each bucket is in exactly one list.
  */
@@ -73,8 +77,8 @@ export class TokenBuckets {
     this.burst = burst;
     this.#mostKeys = mostKeys;
     this.#tokenMs = rate.windowMs / rate.requests;
-    // Two spans less than the ring has: the span that has begun, and the span of a bucket that is empty now.
-    this.#slotMs = (burst * this.#tokenMs) / (SLOTS - 2);
+    // Two spans less than the ring has: the span that has begun, and the span of the bucket with the most debt now.
+    this.#slotMs = ((1 + MOST_DEBT) * burst * this.#tokenMs) / (SLOTS - 2);
   }
 
   /** The number of buckets, including full ones that are not removed yet. */
@@ -90,15 +94,25 @@ export class TokenBuckets {
   take(key: string, nowMs: number): Taking {
     this.#expire(nowMs);
     const bucket = this.#buckets.get(key) ?? this.#add(key, nowMs);
-    const passedMs = Math.max(0, nowMs - bucket.atMs);
-    const tokens = Math.min(this.burst, bucket.tokens + passedMs / this.#tokenMs);
+    const tokens = this.#refill(bucket, nowMs);
     const isAllowed = tokens >= 1 - EPSILON;
-    bucket.tokens = isAllowed ? Math.max(0, tokens - 1) : tokens;
-    bucket.atMs = Math.max(bucket.atMs, nowMs);
+    if (isAllowed) bucket.tokens = Math.max(0, tokens - 1);
     this.#place(bucket);
-    const left = Math.floor(bucket.tokens + EPSILON);
+    const left = Math.max(0, Math.floor(bucket.tokens + EPSILON));
     const missing = left === 0 ? 1 - bucket.tokens : this.burst - bucket.tokens;
     return { isAllowed, left, waitMs: missing * this.#tokenMs };
+  }
+
+  /**
+   * Takes tokens for requests that another server has admitted. The bucket may owe them.
+   *
+   * @param nowMs As for `take`.
+   */
+  owe(key: string, { count, nowMs }: { count: number; nowMs: number }): void {
+    this.#expire(nowMs);
+    const bucket = this.#buckets.get(key) ?? this.#add(key, nowMs);
+    bucket.tokens = Math.max(-MOST_DEBT * this.burst, this.#refill(bucket, nowMs) - count);
+    this.#place(bucket);
   }
 
   /** Returns the answer of `take` without taking: `left` counts the token that a request would take. */
@@ -106,9 +120,17 @@ export class TokenBuckets {
     const { tokens: before, atMs } = this.#buckets.get(key) ?? { tokens: this.burst, atMs: nowMs };
     const tokens = Math.min(this.burst, before + Math.max(0, nowMs - atMs) / this.#tokenMs);
     const isAllowed = tokens >= 1 - EPSILON;
-    const left = Math.floor(tokens + EPSILON);
+    const left = Math.max(0, Math.floor(tokens + EPSILON));
     const missing = isAllowed ? this.burst - tokens : 1 - tokens;
     return { isAllowed, left, waitMs: missing * this.#tokenMs };
+  }
+
+  /** Adds the tokens that have arrived since the last time, and returns their number. */
+  #refill(bucket: Bucket, nowMs: number): number {
+    const passedMs = Math.max(0, nowMs - bucket.atMs);
+    bucket.tokens = Math.min(this.burst, bucket.tokens + passedMs / this.#tokenMs);
+    bucket.atMs = Math.max(bucket.atMs, nowMs);
+    return bucket.tokens;
   }
 
   #add(key: string, nowMs: number): Bucket {

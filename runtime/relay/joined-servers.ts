@@ -3,6 +3,7 @@ import { toPurgingSite, toSiteTable } from "../handlers/purges.ts";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../log/log.ts";
 import type { HandlerSockets } from "../sockets/handler-sockets.ts";
+import type { SharedTakings } from "../limits/shared-takings.ts";
 import { Relay } from "./relay.ts";
 import type { RelayMessage } from "./relay-message.ts";
 
@@ -10,9 +11,10 @@ export interface JoinedParts {
   log: Logger;
   cache: Pick<ResponseCache, "purgeTold">;
   sockets: Pick<HandlerSockets, "announce">;
+  takings: Pick<SharedTakings, "apply" | "isOn">;
 }
 
-/** Makes several servers act as one for topics and purges, through the store that `relayStore` names. */
+/** Makes several servers act as one for topics, purges and rate limits, through the store that `relayStore` names. */
 export class JoinedServers {
   readonly #parts: JoinedParts;
   readonly #relay: Relay;
@@ -33,6 +35,7 @@ export class JoinedServers {
     this.#config = config;
     const store = config.stores.find(({ name }) => name === config.relayStore);
     const place = store?.kind === "redis" ? store : null;
+    this.#parts.takings.isOn = place !== null;
     this.#relay.use(place).catch((error: unknown) => {
       this.#parts.log.error({ err: error }, "cannot join other servers: bug");
     });
@@ -43,9 +46,13 @@ export class JoinedServers {
   }
 
   #take(message: RelayMessage): void {
-    const { log, cache, sockets } = this.#parts;
+    const { log, cache, sockets, takings } = this.#parts;
     if (message.kind === "topic") {
       sockets.announce(message);
+      return;
+    }
+    if (message.kind === "taken") {
+      takings.apply(message.takings);
       return;
     }
     const { entries, site } = message;

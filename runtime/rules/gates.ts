@@ -17,10 +17,11 @@ import type { Prepared } from "../lib/prepared.ts";
 import { ConcurrencyLimiter } from "../limits/concurrency-limiter.ts";
 import type { LimitContext } from "../limits/limit-context.ts";
 import { KeptStates, type NextStates } from "../lib/kept-states.ts";
-import { RateLimiter } from "../limits/rate-limiter.ts";
+import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
 
 /** The parts of a server that gates need. */
-export interface GateParts extends LimitContext, Omit<WaitingContext, "waiting"> {
+export interface GateParts
+  extends LimitContext, Omit<WaitingContext, "waiting">, Pick<RateLimiterOptions, "takings"> {
   nextId: () => ExchangeId;
 }
 
@@ -98,6 +99,11 @@ export class Gates {
    */
   untilPassed(): Promise<void> {
     return this.#waiting.idle();
+  }
+
+  /** Returns the present state of a limit. */
+  findState(name: string): unknown {
+    return this.#states.find(name);
   }
 
   /** Ends the thread, and stops looking at files. */

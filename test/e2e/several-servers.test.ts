@@ -39,12 +39,18 @@ async function publish(server: TestServer, body: string): Promise<void> {
   assert.equal((await server.fetch("/chat", { method: "POST", body })).status, 204);
 }
 
+async function isRefused(server: TestServer, key: string): Promise<boolean> {
+  const { status } = await server.fetch("/limited", { headers: { "x-api-key": key } });
+  return status === 429;
+}
+
 describe("servers with one relayStore", { timeout: 300_000, skip: noRedis }, () => {
   it("share the messages of topics, and purges of handlers and operators", async (t) => {
     const redis = await RedisServer.start(t);
     const config = {
       stores: { shared: { redis: `unix:${redis.socket}` } },
       relayStore: "shared",
+      rules: [{ path: "/limited", rateLimit: { rate: "500/h", key: { header: "x-api-key" } } }],
     };
     const start = (): Promise<TestServer> =>
       startServer(t, {
@@ -80,5 +86,12 @@ describe("servers with one relayStore", { timeout: 300_000, skip: noRedis }, () 
     const { code } = await runCommand(["purge", "tag:news"], here.dir);
     assert.equal(code, 0);
     await eventually(t, async () => (await read(there)) === "version 3");
+
+    // The other server would have to answer hundreds of times before it refused for itself.
+    while (!(await isRefused(here, "a key")));
+    let admitted = 0;
+    await eventually(t, async () => (await isRefused(there, "a key")) || ++admitted === 500);
+    assert.ok(admitted < 500);
+    assert.equal(await isRefused(there, "another key"), false);
   });
 });

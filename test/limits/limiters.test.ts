@@ -8,6 +8,7 @@ import { runFinishing } from "../../runtime/http/when-finished.ts";
 import { ConcurrencyLimiter } from "../../runtime/limits/concurrency-limiter.ts";
 import { KeptStates, type NextStates } from "../../runtime/lib/kept-states.ts";
 import { type RateLimit, RateLimiter } from "../../runtime/limits/rate-limiter.ts";
+import { SharedTakings } from "../../runtime/limits/shared-takings.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
 
@@ -27,7 +28,12 @@ function createParts(states: NextStates = new KeptStates().begin()) {
     { write: (line: string) => lines.push(JSON.parse(line) as (typeof lines)[0]) },
   );
   const counters = new Counters();
-  return { lines, counters, options: { log, counters, place: "rules[0]", id: "a", states } };
+  const takings = new SharedTakings({ send: () => {}, find: () => null, now: () => 0 });
+  return {
+    lines,
+    counters,
+    options: { log, counters, place: "rules[0]", id: "a", states, takings },
+  };
 }
 
 function request(options: { nowMs?: number; address?: string } = {}): FakeClient {

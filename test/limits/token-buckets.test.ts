@@ -55,6 +55,21 @@ describe("TokenBuckets", () => {
     );
   });
 
+  it("owes tokens, of three bursts at most, and pays them back at its rate", () => {
+    const buckets = createBuckets();
+    buckets.owe("a", { count: 30, nowMs: 0 });
+    assert.equal(drain(buckets, "a", 0), 70);
+    buckets.owe("a", { count: 100, nowMs: 0 });
+    assert.deepEqual(buckets.peek("a", 0), { isAllowed: false, left: 0, waitMs: 101 * 600 });
+    assert.deepEqual(buckets.take("a", 60_000), { isAllowed: false, left: 0, waitMs: 600 });
+    assert.equal(buckets.take("a", 60_600).isAllowed, true);
+    buckets.owe("a", { count: 1_000_000, nowMs: 60_600 });
+    assert.equal(buckets.peek("a", 60_600).waitMs, 301 * 600);
+    assert.equal(drain(buckets, "b", 240_600), 100, "goes on while another key owes");
+    assert.equal(drain(buckets, "a", 240_600), 0, "keeps a bucket that owes");
+    assert.equal(drain(buckets, "a", 241_200), 1);
+  });
+
   it("never goes back in time", () => {
     const buckets = createBuckets({ burst: 1 });
     assert.equal(buckets.take("a", 10_000).isAllowed, true);

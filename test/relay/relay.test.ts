@@ -13,13 +13,27 @@ import { noRedis, RedisServer } from "../helpers/redis-server.ts";
 
 const PURGE: RelayMessage = { kind: "purge", entries: "tag:news", site: null };
 
+const TAKEN: RelayMessage = {
+  kind: "taken",
+  takings: [
+    [
+      "rate a",
+      [
+        ["192.0.2.1", 3],
+        ["", 1],
+      ],
+    ],
+    ["rate b", []],
+  ],
+};
+
 function topic(text: string): RelayMessage {
   return { kind: "topic", site: "default", topic: "t", bytes: Buffer.from(text), isBinary: false };
 }
 
 describe("parseRelayMessage()", () => {
   it("reads what the other side wrote", () => {
-    for (const message of [PURGE, { ...PURGE, site: "shop" }, topic(""), topic("hello")]) {
+    for (const message of [PURGE, { ...PURGE, site: "shop" }, TAKEN, topic(""), topic("hello")]) {
       assert.deepEqual(parseRelayMessage(encodeRelayMessage("me", message)), {
         server: "me",
         message,
@@ -31,6 +45,18 @@ describe("parseRelayMessage()", () => {
     const good = encodeRelayMessage("me", topic("hello"));
     for (let end = 0; end < good.length; end++) {
       assert.equal(parseRelayMessage(good.subarray(0, end)), null, `${end} bytes`);
+    }
+    for (const takings of [
+      [["rate a", [["192.0.2.1", 0]]]],
+      [["rate a", [["192.0.2.1", 0.5]]]],
+      [["rate a", [["x".repeat(129), 1]]]],
+      [["rate a", [null]]],
+      [["rate a"]],
+      [[1, []]],
+      ["rate a"],
+    ] as never[]) {
+      const bytes = encodeRelayMessage("me", { kind: "taken", takings });
+      assert.equal(parseRelayMessage(bytes), null, JSON.stringify(takings));
     }
     for (const text of ["", "\xc1", "hello", "\x93\x01\xa2me\xa5other", "\x92\x02\xa2me"]) {
       assert.equal(parseRelayMessage(Buffer.from(text, "latin1")), null, text);

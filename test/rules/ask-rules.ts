@@ -3,6 +3,7 @@ import pino from "pino";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import type { ExchangeId } from "../../runtime/channel/messages.ts";
 import { Gates, type RuleGates } from "../../runtime/rules/gates.ts";
+import { SharedTakings } from "../../runtime/limits/shared-takings.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { readRules, type RuleSetting } from "../../runtime/config/rule-settings.ts";
 import type { UserRule } from "../../runtime/config/user-config.ts";
@@ -42,6 +43,7 @@ function createTestGates(rules: readonly RuleSetting[]): RuleGates {
   const gates = new Gates({
     log: pino({ enabled: false }),
     counters: new Counters(),
+    takings: new SharedTakings({ send: () => {}, find: () => null, now: () => 0 }),
     spool: null,
     blocks: new BlockPool(),
     // Ids are made in tests only here.
