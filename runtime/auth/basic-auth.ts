@@ -3,7 +3,7 @@ import { findField } from "../http/find-field.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
-import { toNetwork } from "../limits/limit-key.ts";
+import { toNetwork } from "../lib/to-network.ts";
 import { USER_FIELD } from "../http/user-field.ts";
 import { withoutNames } from "./check-fields.ts";
 import type { UserList, UserVerdict } from "./user-list.ts";

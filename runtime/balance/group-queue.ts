@@ -62,7 +62,8 @@ export class GroupQueue<Wish, Server extends object> {
     const first = this.#queue.peek();
     const firstWaitsMs = first === undefined ? 0 : nowMs - first.sinceMs;
     const { queueLimit: limit, queueDelayMs: delayMs } = this.#limits;
-    const full = { ...state, queued: this.#queue.size, firstWaitsMs };
+    const queued = this.#queue.size;
+    const full = { ...state, queued, ahead: queued, firstWaitsMs };
     const breach = findQueueBreach(full, { limit, delayMs });
     if (breach !== null) return breach;
     const waiting = { wish, sinceMs: nowMs, onEnd };

@@ -157,8 +157,8 @@ export class Dispatcher {
 
   /** How long the oldest queued exchange has waited. 0: the queue is empty. */
   queueAgeMs(nowMs: number): number {
-    const longest = this.#line.peek();
-    return longest === undefined ? 0 : nowMs - longest.sinceMs;
+    const { oldest } = this.#line;
+    return oldest === undefined ? 0 : nowMs - oldest.sinceMs;
   }
 
   /** Notes whether the pool is without workers for a while. Then queued and new exchanges are refused at once. */

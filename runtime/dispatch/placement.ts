@@ -119,10 +119,11 @@ export class Placement {
     }
     const { again } = this.#recovery;
     while (this.#line.queued > 0 || again.size > 0) {
-      const first = again.size > 0 ? undefined : this.#line.peek();
-      const lane = lanes.pick(this.#clock.now()) ?? pickAhead(lanes, first);
+      const first = again.size > 0 ? undefined : this.#line.next;
+      const nowMs = this.#clock.now();
+      const lane = lanes.pick(nowMs) ?? pickAhead(lanes, first);
       if (lane === null) return;
-      const next = again.shift() ?? this.#line.shift();
+      const next = again.shift() ?? this.#line.shift(nowMs);
       if (next !== undefined) this.dispatch(next, lane);
     }
   }
@@ -135,7 +136,7 @@ export class Placement {
 
   /** Measures all workers while exchanges queue and no new ones arrive. Otherwise their windows would be stale. */
   probeAll(nowMs: number): void {
-    const first = this.#line.peek();
+    const first = this.#line.oldest;
     if (first !== undefined) for (const lane of this.#lanes.ready) this.#probe(lane, first, nowMs);
   }
 

@@ -127,6 +127,8 @@ export interface TransferLimits {
 export interface Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
+  /** The connection, if requests share it at a time (HTTP/2); `null` or absent: the request has it alone. */
+  readonly connection?: object | null;
   /** `performance.now()` when the head was complete. */
   readonly receivedMs: number;
   readonly settled: boolean;

@@ -43,6 +43,10 @@ export class InterposedClient implements Client {
     this.#onReply = onReply;
   }
 
+  get connection(): object | null {
+    return this.#inner.connection ?? null;
+  }
+
   get settled(): boolean {
     return this.#hasReplied || this.#inner.settled;
   }

@@ -2,6 +2,8 @@
 export interface QueueState {
   /** Exchanges that wait already. */
   queued: number;
+  /** How many of them go before it. */
+  ahead: number;
   /** How long the first of them has waited; 0 when there is none. */
   firstWaitsMs: number;
   /** Workers that are ready. */
@@ -28,9 +30,9 @@ export function findQueueBreach(
   state: QueueState,
   limits: { limit: number; delayMs: number },
 ): QueueSetting | null {
-  const { queued, firstWaitsMs, workers, busy, latencyMs } = state;
+  const { queued, ahead, firstWaitsMs, workers, busy, latencyMs } = state;
   if (queued >= limits.limit) return "queueLimit";
   if (workers === 0 || limits.delayMs === 0) return null;
   if (firstWaitsMs > limits.delayMs) return "queueDelay";
-  return busy > 0 && (queued * latencyMs) / busy > limits.delayMs ? "queueDelay" : null;
+  return busy > 0 && (ahead * latencyMs) / busy > limits.delayMs ? "queueDelay" : null;
 }

@@ -26,6 +26,7 @@ export class FakeClient implements Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
+  readonly connection: object | null;
   workerId: WorkerId | null = null;
   upstream: UpstreamNote | null = null;
   cached: CacheResult | null = null;
@@ -54,18 +55,21 @@ export class FakeClient implements Client {
       receivedMs?: number;
       target?: string;
       fieldBlock?: string;
+      clientAddress?: string;
+      connection?: object;
     } = {},
   ) {
     // Ids are made in tests only here.
     this.id = id as ExchangeId;
     this.receivedMs = options.receivedMs ?? 0;
+    this.connection = options.connection ?? null;
     this.head = {
       method: options.method ?? "GET",
       target: options.target ?? `/${id}`,
       origin: "http://localhost",
       fields: options.fieldBlock ?? "host\nlocalhost",
       bodyBytes: options.bodyBytes ?? (options.bodyBytes === null ? null : 0),
-      clientAddress: "127.0.0.1",
+      clientAddress: options.clientAddress ?? "127.0.0.1",
     };
   }
 

@@ -70,6 +70,10 @@ export class Http2Transport implements Transport {
     if (this.#bodyOpen) this.#stream.on("aborted", this.#onAborted);
   }
 
+  get connection(): object {
+    return this.#owner;
+  }
+
   get isBlocked(): boolean {
     return this.#unsentBytes >= (this.#hasEnded ? 1 : BLOCKED_BYTES);
   }

@@ -140,6 +140,10 @@ export class NodeClient implements CountedClient, Transferring {
     this.#bodyOpen = head.bodyBytes !== 0;
   }
 
+  get connection(): object | null {
+    return this.#transport.connection ?? null;
+  }
+
   get settled(): boolean {
     return this.#state !== "open";
   }

@@ -31,6 +31,8 @@ export interface PreparedHead extends Pick<CheckedFields, "contentLength"> {
  * All bytes are lent: valid during the call only.
  */
 export interface Transport {
+  /** The connection, if exchanges share it at a time; absent: the exchange has it alone. */
+  readonly connection?: object;
   /**
    * True while written bytes wait for the client. The client of the exchange then writes no more until `onRoom`, which
    * the transport calls when all bytes have left.
