@@ -74,6 +74,7 @@ export const Kind = {
   socketForget: 67,
   socketBuffered: 68,
   socketOpened: 69,
+  socketFlushed: 70,
   responseSocket: 80,
   socketActs: 81,
   responseTopics: 82,
@@ -89,6 +90,7 @@ export const Act = {
   publish: 5,
   confirm: 6,
   announce: 7,
+  flush: 8,
 } as const;
 
 /** Longest message of a WebSocket of a handler, in bytes: it travels in one frame with others. */
@@ -570,7 +572,12 @@ export type SocketMessage =
   /** So many bytes wait for a client that is slow. 0: it takes more. */
   | readonly [kind: typeof Kind.socketBuffered, id: SocketId, bytes: number]
   /** The client has the answer 101. The function of one event may take `timeoutMs`; 0: no limit. */
-  | readonly [kind: typeof Kind.socketOpened, id: SocketId, timeoutMs: number];
+  | readonly [kind: typeof Kind.socketOpened, id: SocketId, timeoutMs: number]
+  /**
+   * All messages before the act `flush` with this number have left for the client. 0: the client is gone, and gets no more
+   * messages; `socketClosed` follows behind the messages that the client sent before.
+   */
+  | readonly [kind: typeof Kind.socketFlushed, id: SocketId, number: number];
 
 /** A handler accepts a WebSocket instead of a response. The exchange is over. */
 export type UpgradeMessage = readonly [
@@ -582,6 +589,8 @@ export type UpgradeMessage = readonly [
   isBound: boolean,
   /** Acts of the handler before the answer. */
   acts: readonly SocketAct[],
+  /** Whether the worker waits for `socketFlushed` before it sends more than a slow client takes. Absent: it does not. */
+  isPaced?: boolean,
 ];
 
 /** The acts of one turn of the event loop. The primary carries out all of them, or none. */
@@ -604,6 +613,8 @@ export type SocketAct =
     ]
   /** The handlers of all events up to this one have ended. */
   | readonly [act: typeof Act.confirm, id: SocketId, number: SocketEventNumber]
+  /** Answered with `socketFlushed` once no message waits for the client. Numbers of one WebSocket rise, from 1. */
+  | readonly [act: typeof Act.flush, id: SocketId, number: number]
   /** Sends to all subscribers of the topic, in the site of the route. */
   | readonly [
       act: typeof Act.announce,

@@ -36,6 +36,11 @@ export const SOCKET_ELEMENTS: ReadonlyMap<unknown, readonly Element[]> = new Map
       { name: "fields", isValid: isString, expected: "a string" },
       { name: "isBound", isValid: isFlag, expected: "a boolean" },
       ACTS,
+      {
+        name: "isPaced",
+        isValid: (value) => value === undefined || isFlag(value),
+        expected: "a boolean or nothing",
+      },
     ],
   ],
   [Kind.socketActs, [ACTS]],
@@ -57,6 +62,7 @@ function isAct(value: unknown): value is SocketAct {
     case Act.publish:
       return isPositive(id) && isTopic(first) && isPayload(second) && isFlag(third);
     case Act.confirm:
+    case Act.flush:
       return isPositive(id) && isPositive(first);
     case Act.announce:
       return Number.isInteger(id) && isTopic(first) && isPayload(second) && isFlag(third);

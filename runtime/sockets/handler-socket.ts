@@ -1,5 +1,6 @@
 import {
   Kind,
+  MAX_SOCKET_MESSAGE_BYTES,
   MAX_TOPICS,
   type SocketId,
   type SocketState,
@@ -57,12 +58,14 @@ export interface SocketContext {
  * A WebSocket that a handler accepted. The connection is the primary's; the handler's state for it has a home in one
  * worker, and moves to another one when that worker is lost or retires (`residence.ts`).
  *
- * With `isBound`, its listeners are closures in the worker that accepted it. Then it ends with that worker.
+ * With `isBound`, its listeners are closures in the worker that accepted it. Then it ends with that worker. With `isPaced`,
+ * the worker waits for a slow client, so that the client's buffer holds at most one message more than the setting says.
  */
 export class HandlerSocket implements WebSocketEvents {
   readonly id: SocketId;
   readonly site: string;
   readonly isBound: boolean;
+  readonly isPaced: boolean;
   readonly client: Client;
   readonly url: string;
   readonly settings: SocketSettings;
@@ -80,21 +83,29 @@ export class HandlerSocket implements WebSocketEvents {
   #slowBytes = 0;
   /** The home was told that bytes wait for the client. */
   #isHomeTold = false;
+  /** Number of the last `flush` that the home waits for; 0: none. */
+  #flushing = 0;
   /** The part of `context.waiting` that is this WebSocket's. */
   #countedBytes = 0;
 
   constructor(
     client: Client,
     { home, site, url }: SocketRequest,
-    options: { isBound: boolean; settings: SocketSettings; context: SocketContext },
+    options: {
+      isBound: boolean;
+      isPaced: boolean;
+      settings: SocketSettings;
+      context: SocketContext;
+    },
   ) {
     this.id = client.id;
     this.client = client;
     this.site = site;
     this.url = url;
-    const { isBound, settings, context } = options;
+    const { isBound, isPaced, settings, context } = options;
     this.settings = settings;
     this.isBound = isBound;
+    this.isPaced = isPaced;
     this.#context = context;
     this.#fields = isBound ? "" : withoutLarge(client.head.fields);
     this.#state = settledAt(home.workerId);
@@ -152,6 +163,12 @@ export class HandlerSocket implements WebSocketEvents {
 
   close(code: number, reason: string): void {
     this.#side?.close(code, reason);
+  }
+
+  /** Tells the home once no message waits for the client. */
+  flush(number: number): void {
+    if (this.#slowBytes > 0) this.#flushing = number;
+    else if (this.isOpen) this.#home?.send([Kind.socketFlushed, this.id, number]);
   }
 
   /** Keeps a copy of the handler's state. */
@@ -254,6 +271,10 @@ export class HandlerSocket implements WebSocketEvents {
   onRoom(): void {
     this.#slowBytes = 0;
     this.#countWaiting();
+    if (this.#flushing > 0) {
+      this.#home?.send([Kind.socketFlushed, this.id, this.#flushing]);
+      this.#flushing = 0;
+    }
     if (!this.#isHomeTold) return;
     this.#isHomeTold = false;
     this.#home?.send([Kind.socketBuffered, this.id, 0]);
@@ -268,6 +289,8 @@ export class HandlerSocket implements WebSocketEvents {
     this.#slowBytes = 0;
     this.#countWaiting();
     if (this.#state.at === "over") return;
+    // Its messages may wait for the handler, which waits to send.
+    if (this.isPaced) this.#home?.send([Kind.socketFlushed, this.id, 0]);
     this.#receive({ kind: "close", end });
   }
 
@@ -282,12 +305,13 @@ export class HandlerSocket implements WebSocketEvents {
   #onBuffered(side: WebSocketSide): void {
     this.#slowBytes = side.bufferedBytes;
     this.#countWaiting();
-    if (this.#slowBytes > this.settings.webSocketBufferBytes) {
+    const most = this.settings.webSocketBufferBytes + (this.isPaced ? MAX_SOCKET_MESSAGE_BYTES : 0);
+    if (this.#slowBytes > most) {
       this.#context.onLimit(this, "webSocketBuffer");
       this.close(CLOSE_CODES.tryAgainLater, "the client reads too slowly");
       return;
     }
-    if (!this.#isTooMuch()) this.#context.onSlow(this);
+    if (!this.#isTooMuch() && !this.isPaced) this.#context.onSlow(this);
   }
 
   /** Closes the WebSocket if too much waits in all, and here more than an equal share. */

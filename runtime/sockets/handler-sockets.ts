@@ -20,6 +20,9 @@ import { Topics } from "./topics.ts";
 /** Time between two checks of idle WebSockets. */
 const CHECK_MS = 1_000;
 
+/** Reason of the close frame where the worker of a WebSocket retires. */
+const RELOADS = "the server reloads";
+
 /** A message for the subscribers of a topic. */
 export interface Published {
   readonly site: string;
@@ -118,10 +121,10 @@ export class HandlerSockets {
 
   /** Makes a WebSocket of a request, as its handler asks for. */
   accept(client: Client, request: SocketRequest, message: UpgradeMessage): void {
-    const [, , fields, isBound, acts] = message;
+    const [, , fields, isBound, acts, isPaced = false] = message;
     const { home } = request;
     const settings = this.#options.settingsOf(request);
-    const own = { isBound, settings, context: this.#context };
+    const own = { isBound, isPaced, settings, context: this.#context };
     // While the handler ran, others may have been opened, or the server begun to stop.
     const isAdmitted = this.admits(client);
     const socket = new HandlerSocket(client, request, own);
@@ -155,6 +158,8 @@ export class HandlerSockets {
     socket.opened(side);
     if (settings.webSocketIdleTimeoutMs > 0) this.#startChecks();
     this.take(home, request.site, acts);
+    // The worker began to retire while the handler ran. The others that are bound to it are closed already.
+    if (isBound && home.isRetired) socket.close(CLOSE_CODES.restart, RELOADS);
   }
 
   /** Returns how many bytes may wait for a slow client of a route. */
@@ -208,6 +213,9 @@ export class HandlerSockets {
       case Act.confirm:
         socket.confirm(home.workerId, act[2]);
         return;
+      case Act.flush:
+        if (socket.isHome(home)) socket.flush(act[2]);
+        return;
       case Act.attach:
         // A former home must not overwrite the state of the present one.
         if (socket.isHome(home)) socket.attach(act[2]);
@@ -251,13 +259,14 @@ export class HandlerSockets {
    */
   retire(home: SocketHome, graceMs: number): void {
     const bound: HandlerSocket[] = [];
+    home.isRetired = true;
     this.#isolation.detach(home);
     for (const socket of this.#sockets.values()) {
       if (socket.home !== home) continue;
       if (socket.isBound) bound.push(socket);
       else socket.leave(home);
     }
-    this.#closeAll(bound, graceMs, { code: CLOSE_CODES.restart, reason: "the server reloads" });
+    this.#closeAll(bound, graceMs, { code: CLOSE_CODES.restart, reason: RELOADS });
     this.#isolation.step();
   }
 

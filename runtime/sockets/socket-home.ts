@@ -11,11 +11,13 @@ export interface SocketHome {
   busy: number;
   /** It is kept for suspects: other WebSockets go elsewhere with their next message. Set by `SocketIsolation`. */
   isKept: boolean;
+  /** It takes nothing new. Set by `HandlerSockets`. */
+  isRetired: boolean;
 }
 
 /** Returns the home that a ready worker is for WebSockets. */
 export function createHome(workerId: WorkerId, send: SocketHome["send"]): SocketHome {
-  return { workerId, send, awake: 0, busy: 0, isKept: false };
+  return { workerId, send, awake: 0, busy: 0, isKept: false, isRetired: false };
 }
 
 /** The handlers that answer for a WebSocket now. */

@@ -153,6 +153,7 @@ class Worker {
       case Kind.socketForget:
       case Kind.socketBuffered:
       case Kind.socketOpened:
+      case Kind.socketFlushed:
         this.#sockets.receive(message);
         return;
       case Kind.ping:

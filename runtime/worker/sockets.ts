@@ -200,6 +200,9 @@ export class WorkerSockets {
       case Kind.socketOpened:
         seat.timeoutMs = message[2];
         if (seat.hooks === null) ServerSocket.opened(seat.socket);
+        return;
+      case Kind.socketFlushed:
+        // The handlers of this worker learn from `socketBuffered` that a client is slow.
     }
   }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable
 from urllib.parse import unquote
 
 from . import protocol as p
@@ -106,6 +106,24 @@ def to_scope(
     return scope
 
 
+def to_headers(headers: "Iterable[tuple[bytes, bytes]]") -> "tuple[str, int | None]":
+    """Returns the field block of the headers of a response, and their content-length. Raises `BadAnswer`."""
+    parts: "list[str]" = []
+    length = None
+    for name, value in headers:
+        lower = _DECODED[name]
+        text = bytes(value).decode("latin-1")
+        parts.append(lower)
+        parts.append(text)
+        if lower == "content-length":
+            length = to_length(text)
+    block = "\n".join(parts)
+    if parts and (block.count("\n") != len(parts) - 1 or "\r" in block or "\0" in block):
+        raise BadAnswer("Cannot send the headers: found a line break or NUL in one, expected text")
+    check_size(block)
+    return block, length
+
+
 class AsgiExchange:
     """One request, from its arrival until its task has ended."""
 
@@ -132,7 +150,7 @@ class AsgiExchange:
         "_encoder",
     )
 
-    def __init__(self, worker: "AsgiWorker", message: "list[Any]") -> None:
+    def __init__(self, worker: "AsgiWorker", message: "list[Any]", *, compresses: bool = True) -> None:
         self._worker = worker
         self._message = message
         self.id = message[p.ID]
@@ -157,7 +175,7 @@ class AsgiExchange:
         self._sent = 0
         self._is_begun = False
         self._is_ended = False
-        self._is_planned = False
+        self._is_planned = not compresses
         #: Compresses a body that leaves in pieces.
         self._encoder: Any = None
 
@@ -172,16 +190,21 @@ class AsgiExchange:
                 raise BadAnswer(f"Cannot send a response: the application {done}")
         except asyncio.CancelledError:
             if self._aborted is None:
-                self._fail(BadAnswer("Cannot send a response: the application was cancelled"))
+                self.fail(BadAnswer("Cannot send a response: the application was cancelled"))
         except BaseException as error:
             if self._aborted is None:
-                self._fail(error)
+                self.fail(error)
             elif not isinstance(error, OSError):
                 worker.log.debug(f"application failed after its client left: {type(error).__name__}: {error}")
         finally:
             if self._encoder is not None:
                 Compression.streams -= 1
             worker.ended(self)
+
+    @property
+    def is_ended(self) -> bool:
+        """Tells whether the response has ended."""
+        return self._is_ended
 
     async def receive(self) -> "dict[str, Any]":
         """Returns the next piece of the request's body, then waits for the client to leave."""
@@ -281,19 +304,7 @@ class AsgiExchange:
         status = event["status"]
         if not 200 <= status <= 599:
             raise BadAnswer(f"Cannot send the status {status!r}: expected a number from 200 to 599")
-        parts: "list[str]" = []
-        for name, value in event.get("headers", ()):
-            lower = _DECODED[name]
-            text = bytes(value).decode("latin-1")
-            parts.append(lower)
-            parts.append(text)
-            if lower == "content-length":
-                self._length = to_length(text)
-        block = "\n".join(parts)
-        if parts and (block.count("\n") != len(parts) - 1 or "\r" in block or "\0" in block):
-            raise BadAnswer("Cannot send the headers: found a line break or NUL in one, expected text")
-        check_size(block)
-        self._fields = block
+        self._fields, self._length = to_headers(event.get("headers", ()))
         self._status = int(status)
         self._has_body = status not in NO_BODY and self._message[p.METHOD] != "HEAD"
 
@@ -424,7 +435,8 @@ class AsgiExchange:
                 await self._send_piece(piece)
         await self._send_last(b"")
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Logs why the application failed. Answers 500, or breaks the response off."""
         worker = self._worker
         tell_failure(worker.log, self._message, error)
         if self._is_ended:

@@ -1,4 +1,4 @@
-"""A worker whose requests run in the tasks of one event loop (ASGI)."""
+"""A worker whose requests and WebSockets run in the tasks of one event loop (ASGI)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from . import protocol as p
 from .asgi import AsgiExchange
+from .asgi_socket import AsgiSocket, asks_for_socket
 from .codec import FrameReader, make_packer, to_frame
 from .current import of_task, to_current
 from .lifespan import Lifespan
@@ -94,11 +95,13 @@ class AsgiWorker(asyncio.Protocol):
         self._transport: Any = None
         self._queue: "list[list[Any]]" = []
         self._queued_bytes = 0
-        self._exchanges: "dict[Any, AsgiExchange]" = {}
-        #: Exchanges whose task has not ended, also those that were aborted.
-        self._running: "dict[AsgiExchange, asyncio.Task[None]]" = {}
+        #: Exchanges, and requests for WebSockets that the application has not accepted.
+        self._exchanges: "dict[Any, AsgiExchange | AsgiSocket]" = {}
+        #: WebSockets from `websocket.accept` until the primary has told their end.
+        self._sockets: "dict[Any, AsgiSocket]" = {}
+        #: Exchanges and WebSockets whose task has not ended, also those that were aborted.
+        self._running: "dict[AsgiExchange | AsgiSocket, asyncio.Task[None]]" = {}
         self._draining = False
-        self._told_websocket = False
         self._cpu_at = time.thread_time()
         self._measured_at = time.monotonic()
 
@@ -136,6 +139,16 @@ class AsgiWorker(asyncio.Protocol):
             if self._queued_bytes > _FLUSH_BYTES:
                 self._flush()
 
+    def send_act(self, act: "list[Any]", size: int) -> None:
+        """Queues an act on a WebSocket, with about so many bytes. Acts that follow each other are one message."""
+        if self._queue and self._queue[-1][0] == p.SOCKET_ACTS:
+            self._queue[-1][1].append(act)
+        else:
+            self.send([p.SOCKET_ACTS, [act]])
+        self._queued_bytes += size
+        if self._queued_bytes > _FLUSH_BYTES:
+            self._flush()
+
     def send_failure(self, failure: "dict[str, Any]") -> None:
         """Reports why a request fails. Threads of the application may call it, too."""
         message = [p.FAILED, failure]
@@ -144,8 +157,17 @@ class AsgiWorker(asyncio.Protocol):
         else:
             self.loop.call_soon_threadsafe(self.send, message)
 
-    def ended(self, exchange: AsgiExchange) -> None:
-        """The task of an exchange has ended."""
+    def accepted_socket(self, socket: AsgiSocket) -> None:
+        """The application has accepted a WebSocket, so its exchange is over."""
+        self._exchanges.pop(socket.id, None)
+        self._sockets[socket.id] = socket
+
+    def forget_socket(self, socket: AsgiSocket) -> None:
+        """The primary has told the end of a WebSocket."""
+        self._sockets.pop(socket.id, None)
+
+    def ended(self, exchange: "AsgiExchange | AsgiSocket") -> None:
+        """The task of an exchange or of a WebSocket has ended."""
         self._exchanges.pop(exchange.id, None)
         self._running.pop(exchange, None)
         self._look_drained()
@@ -182,9 +204,14 @@ class AsgiWorker(asyncio.Protocol):
                 exchange.take_file(message[2])
         elif kind == p.ABORT:
             self.send([p.SETTLED, message[1]])
-            exchange = self._exchanges.pop(message[1], None)
+            # The primary may not have read yet that the application has accepted a WebSocket.
+            exchange = self._exchanges.pop(message[1], None) or self._sockets.pop(message[1], None)
             if exchange is not None:
                 exchange.abort(message[2])
+        elif p.SOCKET_MESSAGE <= kind <= p.SOCKET_FLUSHED:
+            accepted = self._sockets.get(message[1])
+            if accepted is not None:
+                accepted.take(message)
         elif kind == p.PROBE:
             self.send([p.PROBED, message[1]])
         elif kind == p.PING:
@@ -197,21 +224,16 @@ class AsgiWorker(asyncio.Protocol):
 
     def _begin_exchange(self, message: "list[Any]") -> None:
         number = message[p.ID]
-        if "sec-websocket-key\n" in message[p.FIELDS]:
-            self._refuse_websocket(number)
-            return
-        exchange = AsgiExchange(self, message)
+        fields = message[p.FIELDS]
+        exchange: "AsgiExchange | AsgiSocket"
+        if "upgrade\n" in fields and message[p.METHOD] == "GET" and asks_for_socket(fields):
+            exchange = AsgiSocket(self, message)
+        else:
+            exchange = AsgiExchange(self, message)
         self._exchanges[number] = exchange
         token = of_task.set(to_current(message))
         self._running[exchange] = self.loop.create_task(exchange.run())
         of_task.reset(token)
-
-    def _refuse_websocket(self, number: Any) -> None:
-        if not self._told_websocket:
-            self._told_websocket = True
-            self.log.warn("request for a WebSocket answered 501: Edgicorn passes none on yet")
-        block = "content-type\ntext/plain;charset=UTF-8"
-        self.send([p.RESPONSE, number, 501, "", block, b"WebSockets are not supported\n"])
 
     def _look_drained(self) -> None:
         if self._draining and not self._running and not self.drained.done():

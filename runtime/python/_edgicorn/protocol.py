@@ -13,6 +13,12 @@ DRAIN = 6
 PING = 7
 PROBE = 8
 FILE_TAKEN = 9
+SOCKET_MESSAGE = 65
+SOCKET_CLOSED = 66
+SOCKET_FORGET = 67
+SOCKET_BUFFERED = 68
+SOCKET_OPENED = 69
+SOCKET_FLUSHED = 70
 
 # To the primary.
 WORKER_HELLO = 16
@@ -31,6 +37,14 @@ LOADING = 28
 RETURNED = 29
 RESPONSE_FILE = 30
 FAILED = 40
+RESPONSE_SOCKET = 80
+SOCKET_ACTS = 81
+
+# First elements of acts on WebSockets.
+ACT_SEND = 0
+ACT_CLOSE = 1
+ACT_CONFIRM = 6
+ACT_FLUSH = 8
 
 # Elements of a request.
 ID = 1
@@ -53,6 +67,8 @@ CHUNK_BYTES = 64 * 1024
 REQUEST_CREDIT_BYTES = 128 * 1024
 #: Longest head of a response, in characters.
 MAX_RESPONSE_HEAD = 1024 * 1024
+#: Longest message of a WebSocket, in bytes.
+MAX_SOCKET_MESSAGE_BYTES = 8 * 1024 * 1024
 
 
 class ChannelEnded(Exception):
