@@ -202,7 +202,7 @@ export class WorkerSockets {
         if (seat.hooks === null) ServerSocket.opened(seat.socket);
         return;
       case Kind.socketFlushed:
-        // The handlers of this worker learn from `socketBuffered` that a client is slow.
+      // The handlers of this worker learn from `socketBuffered` that a client is slow.
     }
   }
 

@@ -115,17 +115,6 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
     await server.until(has("received http.disconnect"));
     await server.until(has("send raised OSError"));
   });
-
-  it("gets no WebSocket", async () => {
-    const fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
-    const connection = await server.connect();
-    connection.send(
-      `GET /scope HTTP/1.1\r\nHost: localhost\r\n${fields}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
-    );
-    assert.equal((await connection.response()).status, 501);
-    await server.until(has("request for a WebSocket answered 501"));
-    connection.destroy();
-  });
 });
 
 describe("an ASGI application in trouble", { timeout: 180_000, skip }, () => {

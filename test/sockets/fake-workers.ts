@@ -164,7 +164,11 @@ export class FakeWorker {
         this.known.delete(message[1]);
         return;
       default:
-        assert.equal(message[0] === Kind.socketBuffered || message[0] === Kind.socketOpened, true);
+        assert.ok(
+          message[0] === Kind.socketBuffered ||
+            message[0] === Kind.socketOpened ||
+            message[0] === Kind.socketFlushed,
+        );
     }
   }
 }
@@ -235,7 +239,7 @@ export class FakeServer {
   accept(
     worker: FakeWorker,
     client: FakeClient,
-    { isBound = false, acts = [] as SocketAct[], fields = "" } = {},
+    { isBound = false, isPaced = false, acts = [] as SocketAct[], fields = "" } = {},
   ): void {
     const { id } = client.client;
     worker.known.set(id, 0);
@@ -243,7 +247,7 @@ export class FakeServer {
     this.sockets.accept(
       client.client,
       { home: worker.home, site: "", url: "http://a.example/chat" },
-      [Kind.responseSocket, id, fields, isBound, [start, ...acts]],
+      [Kind.responseSocket, id, fields, isBound, [start, ...acts], isPaced],
     );
   }
 

@@ -313,6 +313,80 @@ describe("HandlerSockets", () => {
     assert.equal(told().length, 2, "all has left in the same turn");
   });
 
+  it("closes at once what a handler accepts in a worker that retires", () => {
+    const server = new FakeServer();
+    const [worker] = [server.startWorker(), server.startWorker()];
+    const [bound, free] = [new FakeClient(1), new FakeClient(2)];
+    server.retire(worker);
+    server.accept(worker, bound, { isBound: true });
+    server.accept(worker, free);
+    assert.deepEqual(bound.end, { code: 1012, reason: "the server reloads" });
+    assert.equal(free.end, null);
+  });
+
+  describe("with a worker that waits for slow clients", () => {
+    it("answers at once while the client takes all", () => {
+      const { send, flush, told } = acceptPaced();
+      send(10);
+      flush(10);
+      assert.deepEqual(told(), [[Kind.socketFlushed, 1, 10]]);
+    });
+
+    it("answers once all has left, and does not close a client above the bound of handlers", async () => {
+      const { client, worker, send, flush, told } = acceptPaced();
+      client.waiting = 0;
+      send(5000);
+      flush(5000);
+      send(100);
+      flush(5100);
+      await nextTurn();
+      assert.deepEqual([client.end, told()], [null, []]);
+      client.waiting = null;
+      client.events?.onRoom();
+      assert.deepEqual(told(), [[Kind.socketFlushed, 1, 5100]]);
+      client.events?.onRoom();
+      assert.equal(told().length, 1);
+      assert.ok(worker.received.every(([kind]) => kind !== Kind.socketBuffered));
+    });
+
+    it("closes a client if its worker does not wait", () => {
+      const { client, send, server } = acceptPaced();
+      client.waiting = 0;
+      for (let count = 0; count < 3 && client.end === null; count++) send(4 * 1024 * 1024);
+      assert.equal(client.end?.code, 1013);
+      assert.deepEqual(server.limits, ["webSocketBuffer"]);
+    });
+
+    it("tells at once that the client is gone, ahead of messages that wait", () => {
+      const { client, worker, flush, send, told, server } = acceptPaced();
+      client.waiting = 0;
+      send(100);
+      flush(100);
+      for (let count = 0; count < 30; count++) client.say(`${count}`);
+      client.close({ code: 1006, reason: "" });
+      assert.deepEqual(told(), [[Kind.socketFlushed, 1, 0]]);
+      assert.ok(worker.received.every(([kind]) => kind !== Kind.socketClosed));
+      flush(200);
+      assert.equal(told().length, 1, "its end is the last answer");
+      server.settle();
+      assert.equal(server.sockets.count.open, 0);
+    });
+
+    it("tells it to a worker that accepts too late", () => {
+      const server = new FakeServer();
+      const worker = server.startWorker();
+      const client = new FakeClient(1);
+      client.hasLeft = true;
+      server.accept(worker, client, { isBound: true, isPaced: true });
+      assert.deepEqual(worker.received, [
+        [Kind.socketFlushed, 1, 0],
+        [Kind.socketClosed, 1, 1, 1006, "", false],
+      ]);
+      server.settle();
+      assert.equal(server.sockets.count.open, 0);
+    });
+  });
+
   it("bounds the messages that wait in all WebSockets together", () => {
     const server = new FakeServer({}, { mostWaitingBytes: 4500 });
     const worker = server.startWorker();
@@ -468,3 +542,29 @@ describe("HandlerSockets", () => {
     await closing;
   });
 });
+
+/** A WebSocket of a worker that waits for slow clients. */
+function acceptPaced(): {
+  server: FakeServer;
+  worker: FakeWorker;
+  client: FakeClient;
+  flush: (number: number) => void;
+  send: (bytes: number) => void;
+  told: () => unknown[];
+} {
+  const server = new FakeServer();
+  const worker = server.startWorker();
+  const client = new FakeClient(1);
+  server.accept(worker, client, { isBound: true, isPaced: true });
+  const { id } = client.client;
+  const act = (one: Parameters<FakeServer["sockets"]["take"]>[2][number]): void =>
+    server.sockets.take(worker.home, "", [one]);
+  return {
+    server,
+    worker,
+    client,
+    flush: (number) => act([Act.flush, id, number]),
+    send: (bytes) => act([Act.send, id, Buffer.alloc(bytes), true]),
+    told: () => worker.received.filter(([kind]) => kind === Kind.socketFlushed),
+  };
+}
