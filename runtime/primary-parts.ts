@@ -105,6 +105,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     counters,
     now: () => clock.now(),
     mostWaitingBytes: availableMemoryBytes() * WAITING_SHARE,
+    compresses: config.webSocketCompression,
     settingsOf: (request) => handlers.socketSettings(request),
     locate: (socket) => handlers.locateSocket(socket),
     onPublished: (message) => joined.send({ kind: "topic", ...message }),

@@ -482,6 +482,7 @@ export class Primary {
       }),
       ...toListenerSettings(config),
       http2: toHttp2Options(config),
+      compressesWebSockets: config.webSocketCompression,
       certificates,
       tls: config,
       clock,

@@ -1013,6 +1013,17 @@ export const SETTINGS = {
     site: true,
     handler: "webSocketIdleTimeoutMs",
   },
+  /** Whether messages of WebSockets of handlers are compressed, for clients that ask for it: permessage-deflate. Default: off. */
+  webSocketCompression: {
+    field: "webSocketCompression",
+    type: onOff(),
+    // nginx passes it on; ws: perMessageDeflate false; uvicorn: --ws-per-message-deflate true
+    default: "off",
+    help: "compress messages of WebSockets: on or off",
+    docs: "whether messages of WebSockets of handlers are compressed, for clients that ask for it ([more](websockets.md#compression))",
+    reload: "restart",
+    elsewhere: ["permessagedeflate", "wspermessagedeflate", "websocketcompress"],
+  },
   /** How long the server refuses a request that makes workers crash or hang. 0 is never. Default: `"60s"`. */
   quarantine: {
     field: "quarantineMs",

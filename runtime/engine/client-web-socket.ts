@@ -41,6 +41,8 @@ export interface ClientWebSocketOptions {
   sendTimeoutMs: number;
   /** When a silent client is pinged and cut off; absent: as usual. */
   silence: SilenceLimits | undefined;
+  /** The client takes compressed messages. */
+  compresses: boolean;
   /** The client took no bytes for `sendTimeoutMs`. Its connection is cut afterwards. */
   onSlow: () => void;
   /** The WebSocket is over. Called before `onClose`. */
@@ -94,6 +96,7 @@ export class ClientWebSocket implements WebSocketSide, Transferring {
   opened(socket: EngineSocket): void {
     this.#socket = socket;
     this.#writer = new WebSocketWriter(socket, {
+      compresses: this.#options.compresses,
       now: this.#options.now,
       defer: (callback) => setImmediate(() => this.#guard(callback)),
       onRoom: () => this.#onRoom(),

@@ -123,6 +123,8 @@ export interface ListenerOptions {
    * section 3.3). Absent or `null`: only HTTP/1. The engine `uws` has no HTTP/2.
    */
   http2?: Http2Options | null;
+  /** WebSockets may compress their messages, where a responder asks for it. Absent: they do not. */
+  compressesWebSockets?: boolean;
   /** Counters that several listeners may share: the listener counts connections, heads, and bytes of request bodies. */
   counters: Counters;
   /** Bounds the requests in flight of one client address. */

@@ -1,3 +1,5 @@
+import { isWorthDeflating } from "../http/web-socket-deflate.ts";
+
 /**
  * Largest piece that is handed to the library at once. A larger message leaves in fragments, which an intermediary may
  * make (RFC 6455 section 5.4): pings pass between them, and progress shows. From 16 KiB on, uWebSockets.js stops to write
@@ -13,7 +15,8 @@ const TOOK = 1;
 
 /** The part of a library's WebSocket that sends messages. Each method returns 1: it takes more, or 0: it holds bytes. */
 export interface FrameSocket {
-  send(bytes: Uint8Array, isBinary: boolean): number;
+  /** @param isCompressed Compresses the message; only where the client agreed. */
+  send(bytes: Uint8Array, isBinary: boolean, isCompressed: boolean): number;
   sendFirstFragment(bytes: Uint8Array, isBinary: boolean): number;
   sendFragment(bytes: Uint8Array): number;
   sendLastFragment(bytes: Uint8Array): number;
@@ -24,6 +27,8 @@ export interface FrameSocket {
 }
 
 export interface WriterOptions {
+  /** The client takes compressed messages. Such a message leaves whole. */
+  compresses: boolean;
   now: () => number;
   /** Runs a callback in a later turn of the event loop. */
   defer: (callback: () => void) => void;
@@ -158,12 +163,13 @@ export class WebSocketWriter {
 
   #writePiece({ bytes, isBinary }: Message): number {
     const from = this.#sentOfNext;
-    const to = Math.min(bytes.length, from + PIECE_BYTES);
+    const isCompressed = this.#options.compresses && isWorthDeflating(bytes.length);
+    const to = isCompressed ? bytes.length : Math.min(bytes.length, from + PIECE_BYTES);
     this.#sentOfNext = to;
     this.sentBytes += to - from;
     this.#waitingBytes -= to - from;
     const isLast = to === bytes.length;
-    if (from === 0 && isLast) return this.#socket.send(bytes, isBinary);
+    if (from === 0 && isLast) return this.#socket.send(bytes, isBinary, isCompressed);
     const piece = bytes.subarray(from, to);
     if (from === 0) return this.#socket.sendFirstFragment(piece, isBinary);
     return isLast ? this.#socket.sendLastFragment(piece) : this.#socket.sendFragment(piece);

@@ -30,6 +30,18 @@ export interface WebSocketEnd {
   readonly isRefusal?: true;
 }
 
+/** The answer 101 to a request for a WebSocket. */
+export interface WebSocketAnswer {
+  /** The subprotocol, one of those that the client offers; `null`: none. */
+  readonly protocol: string | null;
+  /** Field block of the answer, without the fields of the handshake. */
+  readonly fields: string;
+  /** When a silent client is pinged and cut off; absent: as usual. */
+  readonly silence?: SilenceLimits;
+  /** Accepts permessage-deflate if the client offers it (RFC 7692); absent: declines it. */
+  readonly compresses?: boolean;
+}
+
 /** A request of a client for a WebSocket, which its responder may accept instead of a reply. */
 export interface WebSocketOffer {
   /** The client asks for version 13 of the protocol. A responder answers others 426 (RFC 6455 section 4.4). */
@@ -37,13 +49,10 @@ export interface WebSocketOffer {
   /**
    * Answers 101, through the filters. The exchange then ends with the WebSocket.
    *
-   * @param answer.protocol The subprotocol, one of those that the client offers; `null`: none.
-   * @param answer.fields Field block of the answer, without the fields of the handshake.
-   * @param answer.silence When a silent client is pinged and cut off; absent: as usual.
    * @returns `null`: the client has left, or its request was answered already.
    */
   accept(
-    answer: { protocol: string | null; fields: string; silence?: SilenceLimits },
+    answer: WebSocketAnswer,
     events: WebSocketEvents,
   ): WebSocketSide | null;
 }

@@ -37,6 +37,8 @@ export interface HandlerSocketsOptions {
   now: () => number;
   /** Most bytes that wait for handlers and for clients, of all WebSockets. */
   mostWaitingBytes: number;
+  /** Messages are compressed for clients that ask for it; absent: they are not. */
+  compresses?: boolean;
   counters: { limit(name: LimitName, client: Client): void };
   /** Returns the settings of the route of a request. */
   settingsOf: (request: { site: string; url: string }) => SocketSettings;
@@ -149,6 +151,7 @@ export class HandlerSockets {
         pingAfterMs: settings.webSocketPingMs,
         largestBytes: settings.webSocketMessageLimitBytes,
       },
+      compresses: this.#options.compresses ?? false,
     };
     const side = offer.accept(answer, socket);
     if (side === null) {

@@ -85,6 +85,7 @@ class Bench {
       now: () => this.nowMs,
       sendTimeoutMs,
       silence: undefined,
+      compresses: false,
       onSlow: () => void this.slow++,
       onEnd: () => void this.finished++,
       onError: (error) => void this.errors.push(error),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { constants, inflateRawSync } from "node:zlib";
 import type { Config } from "../../runtime/config/config.ts";
 import type { Engine } from "../../runtime/engine/engine.ts";
 import { createNodeEngine } from "../../runtime/engine/node/node-engine.ts";
@@ -13,6 +14,7 @@ import { closePayload, frame, OPCODES } from "../helpers/web-socket-frames/frame
 import { SuiteOwner } from "../helpers/suite-owner.ts";
 import type { Owner } from "../helpers/temporary-folder.ts";
 import { openListenerOf } from "./node/open-listener.ts";
+import { DEFLATE_HANDSHAKES, DEFLATE_LIMIT_BYTES, DEFLATE_ROWS } from "./web-socket-cases/deflate.ts";
 import { ENDS } from "./web-socket-cases/ends.ts";
 import { FRAMING } from "./web-socket-cases/framing.ts";
 import { HANDSHAKES } from "./web-socket-cases/handshakes.ts";
@@ -20,6 +22,7 @@ import type { FrameRow, Outcome } from "./web-socket-cases/row.ts";
 import { TEXTS } from "./web-socket-cases/texts.ts";
 
 const ROWS = [...FRAMING, ...TEXTS, ...ENDS];
+const OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits";
 const KINDS: ReadonlyMap<number, string> = new Map(
   Object.entries(OPCODES).map(([name, opcode]) => [opcode, name]),
 );
@@ -39,31 +42,37 @@ for (const [name, load] of ENGINES) {
   describe(`cases of RFC 6455 and RFC 7692 on the engine ${name}`, { timeout: 300_000 }, () => {
     const owner = new SuiteOwner();
     let echo: Echo;
+    let deflating: Echo;
     before(async () => {
       echo = await openEcho(owner, load);
-      // The library needs a moment for its first WebSocket (`cork-anchor.ts`).
-      const first = await FrameClient.open(owner, echo.port);
-      first.end();
+      deflating = await openEcho(owner, load, { compresses: true });
+      for (const { port } of [echo, deflating]) {
+        // The library needs a moment for its first WebSocket (`cork-anchor.ts`).
+        const first = await FrameClient.open(owner, port);
+        first.end();
+      }
     });
     after(() => owner.end());
 
-    for (const row of HANDSHAKES) {
+    for (const row of [...HANDSHAKES, ...DEFLATE_HANDSHAKES]) {
       it(`${row.section}: ${row.name}`, async (t) => {
-        const { port } = echo;
+        const { port } = DEFLATE_HANDSHAKES.includes(row) ? deflating : echo;
         const { status, fields } = await FrameClient.connect(t, port, row.head).head();
-        assert.equal(status, name === "uws" ? (row.uws?.status ?? row.status) : row.status);
-        for (const [field, value] of Object.entries(row.fields ?? {})) {
+        const expected = name === "uws" ? { ...row, ...row.uws } : row;
+        assert.equal(status, expected.status);
+        for (const [field, value] of Object.entries(expected.fields ?? {})) {
           assert.equal(fields.get(field) ?? null, value, field);
         }
       });
     }
 
-    for (const row of ROWS) {
+    for (const row of [...ROWS, ...DEFLATE_ROWS]) {
       const skip = name === "uws" && row.uws?.isOpen === true ? row.uws.why : false;
       it(`${row.section}: ${row.name}`, { skip }, async (t) => {
-        const { port, nextEnd } = echo;
+        const compresses = DEFLATE_ROWS.includes(row);
+        const { port, nextEnd } = compresses ? deflating : echo;
         const outcome: Outcome = name === "uws" ? { ...row.outcome, ...row.uws } : row.outcome;
-        const client = await FrameClient.open(t, port);
+        const client = await FrameClient.open(t, port, compresses ? [OFFER] : []);
         const end = nextEnd();
         await send(client, row);
         assert.deepEqual(await readAll(client), outcome.frames);
@@ -74,7 +83,8 @@ for (const [name, load] of ENGINES) {
 }
 
 it("has at least 120 cases, each with a name of its own", () => {
-  const names = [...HANDSHAKES, ...ROWS].map(({ section, name }) => `${section} ${name}`);
+  const all = [...HANDSHAKES, ...DEFLATE_HANDSHAKES, ...ROWS, ...DEFLATE_ROWS];
+  const names = all.map(({ section, name }) => `${section} ${name}`);
   assert.ok(names.length >= 120);
   assert.equal(new Set(names).size, names.length);
 });
@@ -85,7 +95,11 @@ interface Echo {
   nextEnd: () => Promise<number>;
 }
 
-async function openEcho(owner: Owner, load: () => Promise<Engine>): Promise<Echo> {
+async function openEcho(
+  owner: Owner,
+  load: () => Promise<Engine>,
+  { compresses = false } = {},
+): Promise<Echo> {
   const engine = await load();
   const waiting: ((code: number) => void)[] = [];
   const onRequest = (client: Client): void => {
@@ -96,9 +110,17 @@ async function openEcho(owner: Owner, load: () => Promise<Engine>): Promise<Echo
     }
     const offered = offeredProtocols(client.head.fields);
     const side: WebSocketSide | null = offer.accept(
-      { protocol: offered.includes("chat") ? "chat" : null, fields: "" },
       {
-        onMessage: (bytes, isBinary) => void side?.send(Uint8Array.from(bytes), isBinary),
+        protocol: offered.includes("chat") ? "chat" : null,
+        fields: "",
+        compresses,
+        ...(compresses && { silence: { largestBytes: DEFLATE_LIMIT_BYTES } }),
+      },
+      {
+        onMessage: (bytes, isBinary) => {
+          if (compresses && bytes.length > DEFLATE_LIMIT_BYTES) side?.close(1009, "");
+          else side?.send(Uint8Array.from(bytes), isBinary);
+        },
         onPing() {},
         onPong() {},
         onRoom() {},
@@ -106,7 +128,11 @@ async function openEcho(owner: Owner, load: () => Promise<Engine>): Promise<Echo
       },
     );
   };
-  const { port } = await openListenerOf(owner, { onRequest }, (options) => engine.open(options));
+  const { port } = await openListenerOf(
+    owner,
+    { onRequest, compressesWebSockets: compresses },
+    (options) => engine.open(options),
+  );
   return { port, nextEnd: () => new Promise((resolve) => waiting.push(resolve)) };
 }
 
@@ -132,20 +158,28 @@ async function readAll(client: FrameClient): Promise<string[]> {
   for (;;) {
     const next = await client.next();
     if (next === null) return seen;
-    assert.ok(!next.isMasked && next.rsv === 0);
-    const { opcode, payload, fin } = next;
+    assert.equal(next.isMasked, false);
+    const { opcode, payload, fin, rsv } = next;
+    // A compressed message comes in one frame, and only a message may be compressed.
+    const isDeflated: boolean = rsv === 4 && fin && message === null && opcode < OPCODES.close;
+    assert.ok(isDeflated || rsv === 0);
     const kind = KINDS.get(opcode) ?? `opcode ${opcode}`;
     if (opcode >= OPCODES.close) {
       seen.push(inShort(kind, payload));
       if (opcode === OPCODES.close) client.end();
       continue;
     }
-    message ??= { kind, parts: [] };
-    message.parts.push(payload);
+    message ??= { kind: isDeflated ? `deflated ${kind}` : kind, parts: [] };
+    message.parts.push(isDeflated ? inflate(payload) : payload);
     if (!fin) continue;
     seen.push(inShort(message.kind, Buffer.concat(message.parts)));
     message = null;
   }
+}
+
+function inflate(payload: Buffer): Buffer {
+  const bytes = Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]);
+  return inflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
 }
 
 function inShort(kind: string, payload: Buffer): string {

@@ -14,13 +14,14 @@ const LARGE_BYTES = 16 * 1024;
 interface Arrived {
   bytes: Buffer;
   isBinary: boolean;
+  isCompressed: boolean;
   pieces: number;
 }
 
 /**
  * The library's WebSocket, as its source sends: it keeps the bytes that the kernel does not take, and asks to be told
  * when the kernel has room. After its callback `drain` it asks no longer, unless a write failed meanwhile. A large write
- * does not note its failure.
+ * does not note its failure, unless the message is compressed.
  */
 class ModelSocket implements FrameSocket {
   /** Messages as the client gets them, in their order. */
@@ -39,15 +40,15 @@ class ModelSocket implements FrameSocket {
     this.#free = capacity;
   }
 
-  send(bytes: Uint8Array, isBinary: boolean): number {
+  send(bytes: Uint8Array, isBinary: boolean, isCompressed: boolean): number {
     assert.equal(this.#unfinished, null, "no message within another");
-    this.arrived.push({ bytes: Buffer.from(bytes), isBinary, pieces: 1 });
-    return this.#write(bytes.length);
+    this.arrived.push({ bytes: Buffer.from(bytes), isBinary, isCompressed, pieces: 1 });
+    return this.#write(bytes.length, isCompressed);
   }
 
   sendFirstFragment(bytes: Uint8Array, isBinary: boolean): number {
     assert.equal(this.#unfinished, null, "no message within another");
-    this.#unfinished = { bytes: Buffer.from(bytes), isBinary, pieces: 1 };
+    this.#unfinished = { bytes: Buffer.from(bytes), isBinary, isCompressed: false, pieces: 1 };
     return this.#write(bytes.length);
   }
 
@@ -91,9 +92,9 @@ class ModelSocket implements FrameSocket {
     if (!this.#hasFailed) this.polls = false;
   }
 
-  #write(payload: number): number {
+  #write(payload: number, isCompressed = false): number {
     const bytes = payload + 10;
-    const isNoted = this.#held > 0 || payload < LARGE_BYTES;
+    const isNoted = this.#held > 0 || payload < LARGE_BYTES || isCompressed;
     this.#held += bytes;
     return this.#flush(isNoted) ? 1 : 0;
   }
@@ -116,9 +117,10 @@ class Bench {
   readonly deferred: (() => void)[] = [];
   rooms = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, { compresses = false } = {}) {
     this.socket = new ModelSocket(capacity);
     this.writer = new WebSocketWriter(this.socket, {
+      compresses,
       now: () => 0,
       defer: (callback) => void this.deferred.push(callback),
       onRoom: () => {
@@ -154,8 +156,9 @@ describe("WebSocketWriter", () => {
       fc.property(
         fc.array(EVENT, { maxLength: 60 }),
         fc.integer({ min: 100, max: 50_000 }),
-        (events, capacity) => {
-          const bench = new Bench(capacity);
+        fc.boolean(),
+        (events, capacity, compresses) => {
+          const bench = new Bench(capacity, { compresses });
           const { socket, writer } = bench;
           const sent: { bytes: Buffer; isBinary: boolean }[] = [];
           let owed = false;
@@ -216,6 +219,27 @@ describe("WebSocketWriter", () => {
       [1, 1, 2, 3],
     );
     assert.ok(PIECE_BYTES < LARGE_BYTES);
+  });
+
+  it("compresses messages of 1 to 256 KiB where the client agreed, and sends them whole", () => {
+    const bench = new Bench(10_000_000, { compresses: true });
+    const plain = new Bench(10_000_000);
+    for (const size of [0, 1023, 1024, 3 * PIECE_BYTES, 256 * 1024, 256 * 1024 + 1]) {
+      assert.equal(bench.writer.send(new Uint8Array(size), true), true);
+      assert.equal(plain.writer.send(new Uint8Array(size), true), true);
+    }
+    assert.deepEqual(
+      bench.socket.arrived.map(({ isCompressed, pieces }) => [isCompressed, pieces]),
+      [
+        [false, 1],
+        [false, 1],
+        [true, 1],
+        [true, 1],
+        [true, 1],
+        [false, 17],
+      ],
+    );
+    assert.ok(plain.socket.arrived.every(({ isCompressed }) => !isCompressed));
   });
 
   it("goes on after a nudge for which the kernel has room", () => {

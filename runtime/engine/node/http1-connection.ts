@@ -24,7 +24,7 @@ import { toCanonicalAddress } from "./peer-address.ts";
 import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
 import { serveUpgrade } from "./serve-upgrade.ts";
-import type { ResponseHead, Transport } from "./transport.ts";
+import type { ResponseHead, Transport, UpgradeAnswer } from "./transport.ts";
 
 /** Longest pause of a client that still sends after the last response, like Nginx's `lingering_timeout`. */
 const LINGER_MS = 5_000;
@@ -202,12 +202,13 @@ export class Http1Connection implements Transport {
 
   upgrade(
     head: ResponseHead,
-    { key, protocol }: { key: string | null; protocol: string | null },
+    { key, protocol, extensions }: UpgradeAnswer,
   ): UpgradedStream | null {
     if (this.#halfClosed || this.#state !== "exchange") return null;
     const accept = `Sec-WebSocket-Accept: ${toAccept(key ?? "")}\r\n`;
     const chosen = protocol === null ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
-    const connection = `Connection: Upgrade\r\nUpgrade: websocket\r\n${accept}${chosen}`;
+    const agreed = extensions === null ? "" : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
+    const connection = `Connection: Upgrade\r\nUpgrade: websocket\r\n${accept}${chosen}${agreed}`;
     this.#write(
       joinHead(
         formatHead(head, { framing: "length", connection, date: this.#context.date() }),

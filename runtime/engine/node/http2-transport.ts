@@ -2,7 +2,7 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import { toHttp2Headers, withSingleValues } from "./http2-fields.ts";
 import type { NodeClient } from "./node-client.ts";
 import type { UpgradedStream } from "./node-web-socket.ts";
-import type { ResponseHead, Transport } from "./transport.ts";
+import type { ResponseHead, Transport, UpgradeAnswer } from "./transport.ts";
 
 const { NGHTTP2_NO_ERROR } = constants;
 
@@ -154,11 +154,12 @@ export class Http2Transport implements Transport {
     this.#stream.resume();
   }
 
-  upgrade(head: ResponseHead, { protocol }: { protocol: string | null }): UpgradedStream | null {
+  upgrade(head: ResponseHead, { protocol, extensions }: UpgradeAnswer): UpgradedStream | null {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed || stream.aborted) return null;
     const headers = { ...toHttp2Headers({ ...head, status: 200 }) };
     if (protocol !== null) headers["sec-websocket-protocol"] = protocol;
+    if (extensions !== null) headers["sec-websocket-extensions"] = extensions;
     try {
       stream.respond(headers);
     } catch (error) {

@@ -22,28 +22,29 @@ import {
   takesComments,
   toRefusal,
 } from "../../http/reply.ts";
-import type { ResponseFields } from "../../http/response-fields.ts";
 import {
   findBreach,
   type TransferLimits,
-  type TransferSetting,
   valueOf,
 } from "../../http/transfer-limits.ts";
 import type { Handshake } from "../../http/web-socket-handshake.ts";
 import type { WebSocketFrames } from "../../http/web-socket-frames.ts";
-import type { SilenceLimits } from "../../http/web-socket-liveness.ts";
+import { type AgreedDeflate, agreeOnDeflate } from "../../http/web-socket-deflate.ts";
+import { findField } from "../../http/find-field.ts";
 import {
   LARGEST_MESSAGE_BYTES,
+  type WebSocketAnswer,
   type WebSocketEvents,
   type WebSocketOffer,
   type WebSocketSide,
 } from "../../http/web-socket.ts";
 import { runFinishing } from "../../http/when-finished.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
-import { ClientWebSocket } from "../client-web-socket.ts";
+import { createSide, prepareAcceptance, type WebSocketContext } from "../accept-web-socket.ts";
 import type { CountedClient } from "../listener-counts.ts";
 import type { Transferring } from "../transfer-sweep.ts";
 import { BodyProgress } from "./body-progress.ts";
+import type { MessageDeflater } from "./message-deflate.ts";
 import { NodeWebSocket } from "./node-web-socket.ts";
 import { ReplyStream } from "./reply-stream.ts";
 import type { PreparedHead, ResponseHead, Transport } from "./transport.ts";
@@ -56,9 +57,10 @@ const BROKEN_OFF = 502;
 export type UpgradeRequest = Omit<Handshake, "key"> & { readonly key: string | null };
 
 /** The parts of a listener that its exchanges share. */
-export interface ClientContext {
+export interface ClientContext extends WebSocketContext<NodeClient, PreparedHead> {
   readonly clock: TurnClock;
-  readonly fields: ResponseFields<PreparedHead>;
+  /** Compresses messages of WebSockets. */
+  readonly deflater: MessageDeflater;
   readonly limits: TransferLimits;
   /** True when the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;
@@ -68,15 +70,8 @@ export interface ClientContext {
   /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: NodeClient): void;
   onTransferEnd(client: NodeClient): void;
-  /** The request became this WebSocket. Its client is checked every second from now on. */
-  onWebSocket(side: ClientWebSocket): void;
-  onWebSocketEnd(side: ClientWebSocket): void;
-  /** The client was cut off because of this setting. `value` is the one that applied: a route may have its own. */
-  onCut(client: NodeClient, setting: TransferSetting, value: number): void;
   /** The request has an invalid body. */
   onMalformed(client: NodeClient): void;
-  /** A bug in Edgicorn, which spoiled one reply. */
-  onError(error: unknown): void;
   /**
    * Called once per exchange: its response is complete, its client left (status 499), or the server broke it off (502).
    */
@@ -199,37 +194,27 @@ export class NodeClient implements CountedClient, Transferring {
   offerWebSocket(request: UpgradeRequest, frames: WebSocketFrames): void {
     this.webSocket = {
       isCurrent: request.isCurrent,
-      accept: (answer, events) => this.#accept({ ...answer, key: request.key, frames }, events),
+      accept: (answer, events) => this.#accept(answer, events, { key: request.key, frames }),
     };
   }
 
   #accept(
-    answer: {
-      protocol: string | null;
-      fields: string;
-      silence?: SilenceLimits;
-      key: string | null;
-      frames: WebSocketFrames;
-    },
+    answer: WebSocketAnswer,
     events: WebSocketEvents,
+    { key, frames }: { key: string | null; frames: WebSocketFrames },
   ): WebSocketSide | null {
     if (this.#state !== "open") return null;
-    const { protocol, silence, key, frames } = answer;
-    const plain = {
-      status: 101,
-      statusText: "",
-      fields: answer.fields,
-      body: null,
-      lengthBytes: null,
-    };
-    const reply = this.filters === null ? plain : filterReply(plain, this, this.#context);
-    const fields = reply.status === 101 ? this.#context.fields.prepare(reply.fields) : null;
+    const context = this.#context;
+    const fields = prepareAcceptance(answer, this, context);
     if (fields === null) {
       this.refuse(502);
       return null;
     }
+    const { protocol, silence } = answer;
+    const deflate = answer.compresses === true ? this.#agreeOnDeflate() : null;
     const head = { status: 101, statusText: "", fields, lengthBytes: null, hasBody: false };
-    const stream = this.#transport.upgrade(head, { key, protocol });
+    const extensions = deflate?.answer ?? null;
+    const stream = this.#transport.upgrade(head, { key, protocol, extensions });
     if (stream === null) {
       this.#abort = null;
       this.cutOff();
@@ -237,24 +222,24 @@ export class NodeClient implements CountedClient, Transferring {
     }
     this.#state = "answering";
     this.#abort = null;
-    const context = this.#context;
-    const side: ClientWebSocket = new ClientWebSocket({
-      request: this,
+    const side = createSide<NodeClient>(this, {
+      context,
       events,
-      now: () => context.clock.now(),
-      sendTimeoutMs: this.#limits.sendTimeoutMs,
+      limits: () => this.#limits,
       silence,
-      onSlow: () => context.onCut(this, "sendTimeout", this.#limits.sendTimeoutMs),
-      onEnd: (sentBytes) => {
-        context.onWebSocketEnd(side);
-        this.#finish(101, sentBytes);
-      },
-      onError: (error) => context.onError(error),
+      compresses: deflate !== null,
+      onEnd: (sentBytes) => this.#finish(101, sentBytes),
     });
-    context.onWebSocket(side);
     const largestBytes = silence?.largestBytes ?? LARGEST_MESSAGE_BYTES;
-    side.opened(new NodeWebSocket(stream, { frames, side, largestBytes }));
+    const deflater =
+      deflate === null ? null : context.deflater.withWindow(deflate.windowBits);
+    side.opened(new NodeWebSocket(stream, { frames, side, largestBytes, deflater }));
     return side;
+  }
+
+  #agreeOnDeflate(): AgreedDeflate | null {
+    const offers = findField(this.head.fields, "sec-websocket-extensions");
+    return agreeOnDeflate(offers, { limitsWindow: true });
   }
 
   limitTransfers(limits: TransferLimits): void {

@@ -8,6 +8,7 @@ import {
 import type { ExchangeId } from "../../http/client.ts";
 import { ResponseFields } from "../../http/response-fields.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
+import { MessageDeflater } from "./message-deflate.ts";
 import { LazyFrames } from "../../http/web-socket-frames.ts";
 import { RuntimeError } from "../../lib/errors.ts";
 import type { Prepared } from "../../lib/prepared.ts";
@@ -65,6 +66,7 @@ export class NodeListener implements Listener, NodeListenerContext {
   readonly heads: HeadFields;
   readonly counts: ListenerCounts;
   readonly frames: LazyFrames = new LazyFrames();
+  readonly deflater: MessageDeflater = new MessageDeflater();
   readonly #server: Server;
   readonly #tlsServer: TlsServer | null;
   #certificates: CertificateTable | null;

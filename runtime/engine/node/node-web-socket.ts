@@ -8,6 +8,7 @@ import {
 import { CLOSE_CODES, type WebSocketEnd } from "../../http/web-socket.ts";
 import { isSendableCloseCode } from "../../lib/close-codes.ts";
 import type { ClientWebSocket, EngineSocket } from "../client-web-socket.ts";
+import { type Deflater, inflateMessage } from "./message-deflate.ts";
 
 /** Bytes that may wait in the stream before the writer keeps the rest. */
 const FULL_BYTES = 16 * 1024;
@@ -42,6 +43,8 @@ export interface NodeWebSocketOptions {
   side: ClientWebSocket;
   /** Largest message of the client, whole or in fragments. */
   largestBytes: number;
+  /** Compresses messages; `null`: the client did not agree. */
+  deflater: Deflater | null;
 }
 
 /**
@@ -59,6 +62,8 @@ export class NodeWebSocket implements EngineSocket {
   readonly #side: ClientWebSocket;
   readonly #sender: FrameSender;
   readonly #receiver: FrameReceiver;
+  readonly #frames: WebSocketFrames;
+  readonly #deflater: Deflater | null;
   /** Bytes that waited when the first bytes of this turn were written; `null`: none were, or writes happen at once. */
   #heldBefore: number | null = null;
   #isOver = false;
@@ -67,13 +72,19 @@ export class NodeWebSocket implements EngineSocket {
   /** The latest ping that came while too many answers waited. */
   #nextPong: Buffer | null = null;
 
-  constructor(stream: UpgradedStream, { frames, side, largestBytes }: NodeWebSocketOptions) {
+  constructor(
+    stream: UpgradedStream,
+    { frames, side, largestBytes, deflater }: NodeWebSocketOptions,
+  ) {
+    this.#frames = frames;
+    this.#deflater = deflater;
     this.#stream = stream;
     const { duplex } = stream;
     this.#duplex = duplex;
     this.#side = side;
     this.#sender = frames.createSender(duplex);
-    const receiver = frames.createReceiver({ largestBytes, isServer: true });
+    const inflate = deflater === null ? undefined : inflateMessage;
+    const receiver = frames.createReceiver({ largestBytes, isServer: true, inflate });
     this.#receiver = receiver;
     receiver.on("message", (bytes: Buffer, isBinary: boolean) => {
       if (!this.#isOver) side.onMessage(bytes, isBinary);
@@ -99,8 +110,12 @@ export class NodeWebSocket implements EngineSocket {
     });
   }
 
-  send(bytes: Uint8Array, isBinary: boolean): number {
-    return this.#send(bytes, { binary: isBinary, fin: true });
+  send(bytes: Uint8Array, isBinary: boolean, isCompressed: boolean): number {
+    const deflated = isCompressed ? (this.#deflater?.deflate(bytes) ?? bytes) : bytes;
+    if (deflated.length >= bytes.length) return this.#send(bytes, { binary: isBinary, fin: true });
+    this.#beginTurn();
+    this.#sender.sendFrame(this.#frames.frameCompressed(deflated, isBinary), this.#onSent);
+    return this.#hasRoom();
   }
 
   sendFirstFragment(bytes: Uint8Array, isBinary: boolean): number {
@@ -142,6 +157,10 @@ export class NodeWebSocket implements EngineSocket {
   #send(bytes: Uint8Array, { binary, fin }: { binary: boolean; fin: boolean }): number {
     this.#beginTurn();
     this.#sender.send(bytes, { binary, fin, mask: false, compress: false }, this.#onSent);
+    return this.#hasRoom();
+  }
+
+  #hasRoom(): 0 | 1 {
     const isFull =
       this.getBufferedAmount() >= FULL_BYTES || this.#duplex.writableLength >= TURN_BYTES;
     return isFull ? 0 : 1;

@@ -24,6 +24,16 @@ export interface PreparedHead extends Pick<CheckedFields, "contentLength"> {
   http2?: OutgoingHttpHeaders;
 }
 
+/** Fields of the answer to a request for a WebSocket. */
+export interface UpgradeAnswer {
+  /** Key of the request; `null` with HTTP/2, which has none. */
+  readonly key: string | null;
+  /** Value of the field `Sec-WebSocket-Protocol`; `null`: it is left out. */
+  readonly protocol: string | null;
+  /** Value of the field `Sec-WebSocket-Extensions`; `null`: it is left out. */
+  readonly extensions: string | null;
+}
+
 /**
  * The way of one exchange to its client, over one protocol. Made together with a `NodeClient`, whose methods `on...` it
  * calls for events of the request.
@@ -65,11 +75,10 @@ export interface Transport {
    * a later turn of the event loop.
    *
    * @param head With status 101. HTTP/2 has 200 in its place (RFC 8441 section 5).
-   * @param answer.key Key of the request; `null` with HTTP/2, which has none.
    * @returns `null`: the client has left.
    */
   upgrade(
     head: ResponseHead,
-    answer: { key: string | null; protocol: string | null },
+    answer: UpgradeAnswer,
   ): UpgradedStream | null;
 }

@@ -8,12 +8,13 @@ import type {
   HttpRequest,
   HttpResponse,
   ListenSocket,
-  UpgradeContext,
+  SocketBehavior,
   Uws,
   UwsApp,
 } from "./uws.ts";
 import type { ClientWebSocket } from "../client-web-socket.ts";
 import { toEnd } from "./library-end.ts";
+import { INFLATED_BYTES, type Upgrade, Upgrades } from "./upgrades.ts";
 
 /**
  * The library's default, SO_REUSEPORT: another process of the same user can listen on the port, too, and so replace
@@ -36,14 +37,14 @@ const IDLE_SECONDS = 960;
 /**
  * @param knownMethod The method, if the router matched it; `null`: the callback must ask `req` for it.
  * @param certificate The certificate of the connection; `null`: it is plain.
- * @param upgrade The library's part of an upgrade, if the request has a `Sec-WebSocket-Key`; otherwise `null`.
+ * @param upgrade The library's parts of an upgrade, if the request has a `Sec-WebSocket-Key`; otherwise `null`.
  */
 export type OnRequest = (
   res: HttpResponse,
   req: HttpRequest,
   knownMethod: string | null,
   certificate: ServedCertificate | null,
-  upgrade: UpgradeContext | null,
+  upgrade: Upgrade | null,
 ) => void;
 
 /** The data of a WebSocket of the library. */
@@ -56,6 +57,8 @@ export interface AcceptorOptions {
   port: number;
   certificates: ServedCertificates;
   tls: TlsSettings;
+  /** WebSockets may compress their messages. */
+  compresses: boolean;
   onRequest: OnRequest;
   onOpened: (res: HttpResponse) => void;
   onClosed: () => void;
@@ -64,6 +67,7 @@ export interface AcceptorOptions {
 /** An application that serves requests, with the number of its open connections. */
 interface ServingApp {
   readonly app: UwsApp;
+  readonly upgrades: Upgrades;
   open: number;
 }
 
@@ -197,7 +201,7 @@ export class Acceptor {
 
   #addRoutes(app: UwsApp, certificate: ServedCertificate | null): ServingApp {
     const { onOpened } = this.#options;
-    const serving: ServingApp = { app, open: 0 };
+    const serving: ServingApp = { app, upgrades: new Upgrades(), open: 0 };
     app.filter((res, change) => {
       if (change < 0) {
         this.#onClosed(serving);
@@ -222,13 +226,45 @@ export class Acceptor {
    */
   #route(app: UwsApp, serving: ServingApp, certificate: ServedCertificate | null): void {
     const { onRequest } = this.#options;
+    if (this.#options.compresses) this.#routeInflating(app, serving);
     app.ws<SocketData>("/*", {
+      ...this.#behavior(serving),
       maxPayloadLength: HANDED_OVER_BYTES,
+      upgrade: (res, req, context) =>
+        onRequest(res, req, "GET", certificate, serving.upgrades.of(context)),
+    });
+    app.get("/*", (res, req) => onRequest(res, req, "GET", certificate, null));
+    app.post("/*", (res, req) => onRequest(res, req, "POST", certificate, null));
+    app.any("/*", (res, req) => onRequest(res, req, null, certificate, null));
+  }
+
+  /**
+   * Registers the contexts of WebSockets with compression. Their routes match all paths, because the library takes each
+   * segment with a star at its start for a wildcard. They only note the context, and leave the request to `/*`.
+   */
+  #routeInflating(app: UwsApp, serving: ServingApp): void {
+    for (const bytes of INFLATED_BYTES) {
+      app.ws<SocketData>(`/*${bytes}`, {
+        ...this.#behavior(serving),
+        maxPayloadLength: bytes,
+        // Both keep no window between messages, and share their memory with all WebSockets of the process.
+        compression: this.#uws.SHARED_COMPRESSOR | this.#uws.SHARED_DECOMPRESSOR,
+        upgrade: (_res, req, context) => {
+          serving.upgrades.note(bytes, context);
+          req.setYield(true);
+        },
+      });
+    }
+  }
+
+  #behavior(
+    serving: ServingApp,
+  ): Omit<SocketBehavior<SocketData>, "maxPayloadLength" | "upgrade"> {
+    return {
       maxBackpressure: 0,
       idleTimeout: IDLE_SECONDS,
       sendPingsAutomatically: false,
       resetIdleTimeoutOnSend: true,
-      upgrade: (res, req, context) => onRequest(res, req, "GET", certificate, context),
       open: (socket) => socket.getUserData().side.opened(socket),
       message: (socket, bytes, isBinary) =>
         socket.getUserData().side.onMessage(new Uint8Array(bytes), isBinary),
@@ -240,10 +276,7 @@ export class Acceptor {
         this.#onClosed(serving);
         socket.getUserData().side.onClosed(toEnd(code, Buffer.from(reason).toString()));
       },
-    });
-    app.get("/*", (res, req) => onRequest(res, req, "GET", certificate, null));
-    app.post("/*", (res, req) => onRequest(res, req, "POST", certificate, null));
-    app.any("/*", (res, req) => onRequest(res, req, null, certificate, null));
+    };
   }
 
   #listen(): ListenSocket {

@@ -3,6 +3,8 @@ import { CLOSE_CODES, type WebSocketEnd } from "../../http/web-socket.ts";
 /** Texts with which the library explains why it ended a WebSocket. It gives the code 1006 for all of them. */
 const REASONS: ReadonlyMap<string, number> = new Map([
   ["Received too big message", CLOSE_CODES.messageTooBig],
+  // It does not tell a damaged message from one that is too large.
+  ["Received too big message, or other inflation error", CLOSE_CODES.messageTooBig],
   ["Received invalid UTF-8", CLOSE_CODES.invalidText],
   ["Received invalid WebSocket frame", CLOSE_CODES.protocolError],
   // The client sent a close frame with a code that the library does not know, such as 3000.

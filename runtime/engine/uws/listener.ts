@@ -17,7 +17,8 @@ import type { TransferLimits, TransferSetting } from "../../http/transfer-limits
 import { TransferSweep } from "../transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 import { type ListenerContext, UwsClient } from "./uws-client.ts";
-import type { HttpResponse, UpgradeContext, Uws } from "./uws.ts";
+import type { Upgrade } from "./upgrades.ts";
+import type { HttpResponse, Uws } from "./uws.ts";
 import type { ClientWebSocket } from "../client-web-socket.ts";
 import { WriteAllowance } from "./write-allowance.ts";
 
@@ -73,6 +74,7 @@ export class UwsListener implements Listener, ListenerContext {
       port,
       certificates,
       tls,
+      compresses: options.compressesWebSockets ?? false,
       onRequest: this.#onRequest,
       onOpened: (res) => this.#onOpened(res),
       onClosed: () => this.#onClosed(),
@@ -225,7 +227,7 @@ export class UwsListener implements Listener, ListenerContext {
   };
 
   /** Lets the responder accept a WebSocket, if the client asks for one and the rest of its head allows it. */
-  #offerWebSocket(client: UwsClient, upgrade: UpgradeContext): void {
+  #offerWebSocket(client: UwsClient, upgrade: Upgrade): void {
     const { head } = client;
     if (this.#reader.isLast || head.bodyBytes !== 0 || !this.#reader.asksForUpgrade) return;
     const handshake = readHandshake(head.fields);

@@ -28,17 +28,25 @@ import {
   takesComments,
   toRefusal,
 } from "../../http/reply.ts";
-import type { PreparedFields, ResponseFields } from "../../http/response-fields.ts";
+import type { PreparedFields } from "../../http/response-fields.ts";
 import {
   findBreach,
   type TransferLimits,
-  type TransferSetting,
   valueOf,
 } from "../../http/transfer-limits.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
 import type { Handshake } from "../../http/web-socket-handshake.ts";
 import type { SilenceLimits } from "../../http/web-socket-liveness.ts";
-import type { WebSocketEvents, WebSocketOffer, WebSocketSide } from "../../http/web-socket.ts";
+import { agreeOnDeflate } from "../../http/web-socket-deflate.ts";
+import { findField } from "../../http/find-field.ts";
+import {
+  LARGEST_MESSAGE_BYTES,
+  type WebSocketAnswer,
+  type WebSocketEvents,
+  type WebSocketOffer,
+  type WebSocketSide,
+} from "../../http/web-socket.ts";
+import type { Upgrade } from "./upgrades.ts";
 import type { HttpResponse, UpgradeContext } from "./uws.ts";
 import {
   acceptWebSocket,
@@ -48,25 +56,15 @@ import {
   writeResponse,
 } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
-import { ClientWebSocket } from "../client-web-socket.ts";
-
-/** An answer to a request for a WebSocket, and the parts of the request that the library needs. */
-interface Acceptance {
-  protocol: string | null;
-  fields: string;
-  silence?: SilenceLimits;
-  key: string;
-  upgrade: UpgradeContext;
-}
+import { createSide, prepareAcceptance, type WebSocketContext } from "../accept-web-socket.ts";
 
 /** Statuses for the log only. Nginx introduced 499. */
 const CLIENT_LEFT = 499;
 const BROKEN_OFF = 502;
 
 /** The parts of a listener that its exchanges share. */
-export interface ListenerContext {
+export interface ListenerContext extends WebSocketContext<UwsClient, PreparedFields> {
   readonly clock: TurnClock;
-  readonly fields: ResponseFields<PreparedFields>;
   nextId(): ExchangeId;
   /**
    * Returns whether these bytes may be written at once in this turn of the event loop. If not, they must be written as
@@ -90,13 +88,6 @@ export interface ListenerContext {
   /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: UwsClient): void;
   onTransferEnd(client: UwsClient): void;
-  /** The request became this WebSocket. Its client is checked every second from now on. */
-  onWebSocket(side: ClientWebSocket): void;
-  onWebSocketEnd(side: ClientWebSocket): void;
-  /** The client was cut off because of this setting. `value` is the one that applied: a route may have its own. */
-  onCut(client: UwsClient, setting: TransferSetting, value: number): void;
-  /** A bug in Edgicorn, which spoiled one reply. */
-  onError(error: unknown): void;
   /**
    * Called once per exchange: its response is complete, its client left (status 499), or the server broke it off (502).
    */
@@ -239,53 +230,62 @@ export class UwsClient implements Client {
   }
 
   /** Lets the responder accept a WebSocket. */
-  offerWebSocket({ key, isCurrent }: Handshake, upgrade: UpgradeContext): void {
+  offerWebSocket({ key, isCurrent }: Handshake, upgrade: Upgrade): void {
     this.#context.anchor.prepare();
     this.webSocket = {
       isCurrent,
-      accept: (answer, events) => this.#accept({ ...answer, key, upgrade }, events),
+      accept: (answer, events) => this.#accept(answer, events, { key, upgrade }),
     };
   }
 
   #accept(
-    { protocol, fields, silence, key, upgrade }: Acceptance,
+    answer: WebSocketAnswer,
     events: WebSocketEvents,
+    { key, upgrade }: { key: string; upgrade: Upgrade },
   ): WebSocketSide | null {
     if (this.#state !== "open") return null;
-    const answer = { status: 101, statusText: "", fields, body: null, lengthBytes: null };
-    const reply = this.filters === null ? answer : filterReply(answer, this, this.#context);
-    const prepared = reply.status === 101 ? this.#context.fields.prepare(reply.fields) : null;
+    const context = this.#context;
+    const prepared = prepareAcceptance(answer, this, context);
     if (prepared === null) {
       this.refuse(502);
       return null;
     }
     this.#state = "answering";
     this.#abort = null;
-    const context = this.#context;
-    const side: ClientWebSocket = new ClientWebSocket({
-      request: this,
+    const { protocol, silence } = answer;
+    const deflate = answer.compresses === true ? this.#agreeOnDeflate(silence, upgrade) : null;
+    const side = createSide<UwsClient>(this, {
+      context,
       events,
-      now: () => context.clock.now(),
-      sendTimeoutMs: this.#limits.sendTimeoutMs,
+      limits: () => this.#limits,
       silence,
-      onSlow: () => context.onCut(this, "sendTimeout", this.#limits.sendTimeoutMs),
-      onEnd: (sentBytes) => {
-        context.onWebSocketEnd(side);
-        this.#finish(101, sentBytes);
-      },
-      onError: (error) => context.onError(error),
+      compresses: deflate !== null,
+      onEnd: (sentBytes) => this.#finish(101, sentBytes),
     });
-    context.onWebSocket(side);
-    const { anchor } = context;
     acceptWebSocket(this.#res, {
       fields: prepared.last,
       protocol,
       key,
       data: { side },
-      upgrade,
-      anchor,
+      extensions: deflate?.offer ?? "",
+      upgrade: deflate?.upgrade ?? upgrade.plain,
+      anchor: context.anchor,
     });
     return side;
+  }
+
+  /** Returns the offer that the library shall answer, and its part of the upgrade; `null`: messages are not compressed. */
+  #agreeOnDeflate(
+    silence: SilenceLimits | undefined,
+    upgrade: Upgrade,
+  ): { offer: string; upgrade: UpgradeContext } | null {
+    const offers = findField(this.head.fields, "sec-websocket-extensions");
+    const agreed = agreeOnDeflate(offers, { limitsWindow: false });
+    const inflating = upgrade.inflating(silence?.largestBytes ?? LARGEST_MESSAGE_BYTES);
+    // The answer has the form of an offer, and none that the library would answer wrongly.
+    return agreed === null || inflating === null
+      ? null
+      : { offer: agreed.answer, upgrade: inflating };
   }
 
   limitTransfers(limits: TransferLimits): void {

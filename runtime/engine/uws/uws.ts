@@ -62,7 +62,10 @@ export interface LibrarySocket<T> extends EngineSocket {
 
 /** The callbacks and settings of WebSockets. Bytes are detached when a callback returns. */
 export interface SocketBehavior<T> {
+  /** Largest message, inflated. The library cuts the connection of a client that sends a larger one. */
   maxPayloadLength: number;
+  /** How messages are compressed; absent: not at all. */
+  compression?: number;
   /** Bytes above which the library drops messages; 0: none. */
   maxBackpressure: number;
   /** 0, or 8 to 960 seconds: another value ends the process. */
@@ -80,6 +83,9 @@ export interface SocketBehavior<T> {
 
 /** The parts of the library that Edgicorn uses. */
 export interface Uws {
+  /** One compressor, and one decompressor, for all WebSockets: neither keeps a window between messages. */
+  readonly SHARED_COMPRESSOR: number;
+  readonly SHARED_DECOMPRESSOR: number;
   App(): UwsApp;
   SSLApp(options: { cert_file_name?: string; key_file_name?: string; ssl_ciphers: string }): UwsApp;
   us_listen_socket_close(socket: ListenSocket): void;

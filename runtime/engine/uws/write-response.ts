@@ -86,6 +86,7 @@ const LINE_END = Buffer.from("\r\n");
  *
  * The status line comes before the fields: the first field would make it 200.
  *
+ * @param answer.extensions An offer of extensions that the library answers; `""`: none.
  * @param answer.anchor Runs the upgrade itself, because the response's own `cork` is unsafe for it. While the anchor is not
  *   open, the library prints a warning.
  */
@@ -96,17 +97,17 @@ export function acceptWebSocket(
     protocol: string | null;
     key: string;
     data: unknown;
+    extensions: string;
     upgrade: UpgradeContext;
     anchor: Pick<CorkAnchor, "run">;
   },
 ): void {
-  const { fields, protocol, key, data, upgrade, anchor } = answer;
+  const { fields, protocol, key, data, extensions, upgrade, anchor } = answer;
   res.cork(() => {
     res.writeStatus("101 Switching Protocols");
     if (fields.name.length > 0) res.writeHeader(fields.name, fields.value);
   });
-  // The last but one argument: no extensions.
-  const accept = (): void => res.upgrade(data, key, protocol ?? "", "", upgrade);
+  const accept = (): void => res.upgrade(data, key, protocol ?? "", extensions, upgrade);
   if (!anchor.run(accept)) accept();
 }
 

@@ -2,7 +2,7 @@ import { HANDSHAKE } from "../../helpers/web-socket-frames/frame-client.ts";
 import type { HandshakeRow } from "./row.ts";
 
 /** Returns the valid head with other lines; `null` leaves a line out. */
-function withLines(
+export function withLines(
   changes: Readonly<Record<string, string | null>>,
   ...more: string[]
 ): readonly string[] {
@@ -110,7 +110,7 @@ const SUBPROTOCOLS: readonly HandshakeRow[] = (
   fields: { "sec-websocket-protocol": chosen },
 }));
 
-/** Extensions: the server declines all (RFC 6455 section 9.1, RFC 7692 section 5). */
+/** Extensions: a responder that does not ask for compression declines all (RFC 6455 section 9.1, RFC 7692 section 5). */
 const EXTENSIONS: readonly HandshakeRow[] = (
   [
     ["5", "permessage-deflate"],

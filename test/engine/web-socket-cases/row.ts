@@ -2,7 +2,10 @@ import type { FrameParts } from "../../helpers/web-socket-frames/frames.ts";
 
 /** What a client of a case sees, and the end that the responder is told. */
 export interface Outcome {
-  /** Messages, pongs and the close frame of the server in their order, in short: `text hello`, `pong x`, `close 1000 bye`. */
+  /**
+   * Messages, pongs and the close frame of the server in their order, in short: `text hello`, `deflated text hello`,
+   * `pong x`, `close 1000 bye`.
+   */
   readonly frames: readonly string[];
   /** Close code for the responder. */
   readonly end: number;
@@ -36,7 +39,11 @@ export interface HandshakeRow {
   readonly status: number;
   /** Fields of the answer; `null`: it must not have this one. */
   readonly fields?: Readonly<Record<string, string | null>>;
-  readonly uws?: { readonly status: number; readonly why: string };
+  readonly uws?: {
+    readonly status: number;
+    readonly fields?: Readonly<Record<string, string | null>>;
+    readonly why: string;
+  };
 }
 
 /** Returns the outcome of a case that the server echoes, and the client ends. */

@@ -47,9 +47,13 @@ export class FrameClient {
     return client;
   }
 
-  /** Opens a WebSocket over HTTP/1. */
-  static async open(t: Owner, port: number): Promise<FrameClient> {
-    const client = FrameClient.connect(t, port);
+  /**
+   * Opens a WebSocket over HTTP/1.
+   *
+   * @param more Lines of the head after those of the handshake.
+   */
+  static async open(t: Owner, port: number, more: readonly string[] = []): Promise<FrameClient> {
+    const client = FrameClient.connect(t, port, [...HANDSHAKE, ...more]);
     const { status } = await client.head();
     if (status !== 101) throw new Error(`status ${status}`);
     return client;
