@@ -5,7 +5,7 @@ import type { TransferLimits, TransferSetting } from "../http/transfer-limits.ts
 import type { WebSocketAnswer, WebSocketEvents } from "../http/web-socket.ts";
 import { ClientWebSocket } from "./client-web-socket.ts";
 
-/** The parts of a listener that a new WebSocket needs, whatever the engine. */
+/** The parts of a listener that a new WebSocket needs, with either engine. */
 export interface WebSocketContext<C, F extends object> {
   readonly clock: { now(): number };
   readonly fields: ResponseFields<F>;

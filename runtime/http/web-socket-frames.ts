@@ -1,3 +1,4 @@
+/* oxlint-disable no-underscore-dangle -- The package `ws` names the parts of its receiver in this way. */
 import { randomFillSync } from "node:crypto";
 import type { Duplex, Writable } from "node:stream";
 import { CLOSE_CODES } from "./web-socket.ts";
@@ -88,11 +89,7 @@ export type ReceiverClass = new (options: ReceiverOptions) => FrameReceiver & {
 /** The classes as the package exports them. */
 interface Exports {
   Sender: {
-    new (
-      socket: Duplex,
-      extensions: undefined,
-      generateMask: (mask: Buffer) => void,
-    ): FrameSender;
+    new (socket: Duplex, extensions: undefined, generateMask: (mask: Buffer) => void): FrameSender;
     frame(
       bytes: Uint8Array,
       options: { fin: true; rsv1: true; opcode: 1 | 2; mask: false; readOnly: true },

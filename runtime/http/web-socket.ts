@@ -51,10 +51,7 @@ export interface WebSocketOffer {
    *
    * @returns `null`: the client has left, or its request was answered already.
    */
-  accept(
-    answer: WebSocketAnswer,
-    events: WebSocketEvents,
-  ): WebSocketSide | null;
+  accept(answer: WebSocketAnswer, events: WebSocketEvents): WebSocketSide | null;
 }
 
 /** Receives the events of the client's side. None comes during `accept`, and none after `onClose`. */

@@ -115,7 +115,7 @@ before(async () => {
     },
     https: true,
     workers: 2,
-    flags: ["--access-log", "off"],
+    flags: ["--access-log", "off", "--web-socket-compression", "on"],
   });
 });
 
@@ -131,8 +131,13 @@ function open(
 
 describe("a WebSocket of a handler", () => {
   it("carries text and bytes of all sizes, also through TLS", TIMEOUT, async (t) => {
-    for (const base of [server.http, server.https]) {
-      const client = await WebSocketClient.open(t, `${base}/chat?name=eve`);
+    for (const [base, perMessageDeflate] of [
+      [server.http, false],
+      [server.http, true],
+      [server.https, true],
+    ] as const) {
+      const client = await WebSocketClient.open(t, `${base}/chat?name=eve`, { perMessageDeflate });
+      assert.equal(client.socket.extensions !== "", perMessageDeflate);
       assert.equal(await client.next(), "welcome");
       for (const size of [0, 1, 125, 126, 16_000, 65_536, 1024 * 1024]) {
         const bytes = randomBytes(size);
@@ -144,6 +149,25 @@ describe("a WebSocket of a handler", () => {
       assert.match(String(await client.next()), /^eve 1 ü€😀 \d+$/);
       assert.equal((await client.close()).code, 1000);
     }
+  });
+
+  it("compresses messages for subscribers that ask for it", TIMEOUT, async (t) => {
+    const path = "/chat?name=eve&topic=news";
+    const text = JSON.stringify(Array.from({ length: 500 }, (_, id) => ({ id, name: "a name" })));
+    const deflating = await open(t, path);
+    const plain = await open(t, path, { perMessageDeflate: false });
+    for (const client of [deflating, plain]) assert.equal(await client.next(), "welcome");
+    const publisher = await open(t, "/chat?name=bob");
+    publisher.send(`publish ${text}`);
+    const bytes: number[] = [];
+    for (const client of [deflating, plain]) {
+      assert.equal(await client.next(), text);
+      // The property is Node's socket below the package's WebSocket.
+      const { _socket: socket } = client.socket as unknown as { _socket: { bytesRead: number } };
+      bytes.push(socket.bytesRead);
+    }
+    const [deflated = 0, whole = 0] = bytes;
+    assert.ok(whole > text.length && deflated < text.length / 4, `${deflated} of ${whole} bytes`);
   });
 
   it("runs the messages of one client one after the other", TIMEOUT, async (t) => {

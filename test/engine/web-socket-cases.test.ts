@@ -14,7 +14,11 @@ import { closePayload, frame, OPCODES } from "../helpers/web-socket-frames/frame
 import { SuiteOwner } from "../helpers/suite-owner.ts";
 import type { Owner } from "../helpers/temporary-folder.ts";
 import { openListenerOf } from "./node/open-listener.ts";
-import { DEFLATE_HANDSHAKES, DEFLATE_LIMIT_BYTES, DEFLATE_ROWS } from "./web-socket-cases/deflate.ts";
+import {
+  DEFLATE_HANDSHAKES,
+  DEFLATE_LIMIT_BYTES,
+  DEFLATE_ROWS,
+} from "./web-socket-cases/deflate.ts";
 import { ENDS } from "./web-socket-cases/ends.ts";
 import { FRAMING } from "./web-socket-cases/framing.ts";
 import { HANDSHAKES } from "./web-socket-cases/handshakes.ts";

@@ -65,14 +65,26 @@ describe("agreeOnDeflate", () => {
 
   it("answers any text, with nothing of it but the window", () => {
     const part = fc.oneof(
-      fc.constantFrom("permessage-deflate", "server_max_window_bits", "=", "10", ";", ",", '"', " "),
+      fc.constantFrom(
+        "permessage-deflate",
+        "server_max_window_bits",
+        "=",
+        "10",
+        ";",
+        ",",
+        '"',
+        " ",
+      ),
       fc.string(),
     );
     fc.assert(
       fc.property(fc.array(part), fc.boolean(), (parts, limitsWindow) => {
         const agreed = agreeOnDeflate(parts.join(""), { limitsWindow });
         if (agreed === null) return;
-        assert.match(agreed.answer.slice(BOTH.length), /^(?:; server_max_window_bits=(?:9|1[0-5]))?$/);
+        assert.match(
+          agreed.answer.slice(BOTH.length),
+          /^(?:; server_max_window_bits=(?:9|1[0-5]))?$/,
+        );
         assert.ok(agreed.windowBits >= 9 && agreed.windowBits <= 15);
       }),
     );

@@ -200,10 +200,7 @@ export class Http1Connection implements Transport {
     if (!this.#bodyDone && this.#input !== null) this.#consumeBody();
   }
 
-  upgrade(
-    head: ResponseHead,
-    { key, protocol, extensions }: UpgradeAnswer,
-  ): UpgradedStream | null {
+  upgrade(head: ResponseHead, { key, protocol, extensions }: UpgradeAnswer): UpgradedStream | null {
     if (this.#halfClosed || this.#state !== "exchange") return null;
     const accept = `Sec-WebSocket-Accept: ${toAccept(key ?? "")}\r\n`;
     const chosen = protocol === null ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`;

@@ -22,11 +22,7 @@ import {
   takesComments,
   toRefusal,
 } from "../../http/reply.ts";
-import {
-  findBreach,
-  type TransferLimits,
-  valueOf,
-} from "../../http/transfer-limits.ts";
+import { findBreach, type TransferLimits, valueOf } from "../../http/transfer-limits.ts";
 import type { Handshake } from "../../http/web-socket-handshake.ts";
 import type { WebSocketFrames } from "../../http/web-socket-frames.ts";
 import { type AgreedDeflate, agreeOnDeflate } from "../../http/web-socket-deflate.ts";
@@ -231,8 +227,7 @@ export class NodeClient implements CountedClient, Transferring {
       onEnd: (sentBytes) => this.#finish(101, sentBytes),
     });
     const largestBytes = silence?.largestBytes ?? LARGEST_MESSAGE_BYTES;
-    const deflater =
-      deflate === null ? null : context.deflater.withWindow(deflate.windowBits);
+    const deflater = deflate === null ? null : context.deflater.withWindow(deflate.windowBits);
     side.opened(new NodeWebSocket(stream, { frames, side, largestBytes, deflater }));
     return side;
   }

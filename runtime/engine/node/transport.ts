@@ -77,8 +77,5 @@ export interface Transport {
    * @param head With status 101. HTTP/2 has 200 in its place (RFC 8441 section 5).
    * @returns `null`: the client has left.
    */
-  upgrade(
-    head: ResponseHead,
-    answer: UpgradeAnswer,
-  ): UpgradedStream | null;
+  upgrade(head: ResponseHead, answer: UpgradeAnswer): UpgradedStream | null;
 }

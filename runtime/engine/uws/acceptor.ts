@@ -257,9 +257,7 @@ export class Acceptor {
     }
   }
 
-  #behavior(
-    serving: ServingApp,
-  ): Omit<SocketBehavior<SocketData>, "maxPayloadLength" | "upgrade"> {
+  #behavior(serving: ServingApp): Omit<SocketBehavior<SocketData>, "maxPayloadLength" | "upgrade"> {
     return {
       maxBackpressure: 0,
       idleTimeout: IDLE_SECONDS,

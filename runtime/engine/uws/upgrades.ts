@@ -10,7 +10,12 @@ export const INFLATED_BYTES: readonly number[] = [256 * 1024, 2 * 1024 * 1024, 1
 export interface Upgrade {
   /** For a WebSocket without compression. */
   readonly plain: UpgradeContext;
-  /** Returns the one for a WebSocket with permessage-deflate and a message limit; `null`: it cannot compress. */
+  /**
+   * Returns the one for a WebSocket with permessage-deflate.
+   *
+   * @param largestBytes Message limit of the WebSocket, at most 8 MiB.
+   * @returns `null`: the limit is larger, or the listener does not compress.
+   */
   inflating(largestBytes: number): UpgradeContext | null;
 }
 

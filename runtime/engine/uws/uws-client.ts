@@ -29,11 +29,7 @@ import {
   toRefusal,
 } from "../../http/reply.ts";
 import type { PreparedFields } from "../../http/response-fields.ts";
-import {
-  findBreach,
-  type TransferLimits,
-  valueOf,
-} from "../../http/transfer-limits.ts";
+import { findBreach, type TransferLimits, valueOf } from "../../http/transfer-limits.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
 import type { Handshake } from "../../http/web-socket-handshake.ts";
 import type { SilenceLimits } from "../../http/web-socket-liveness.ts";
