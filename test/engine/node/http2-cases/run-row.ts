@@ -49,16 +49,29 @@ async function outcomeOf(
   // After an early answer, NO_ERROR tells the client to stop sending.
   if (isAnswered(connection) && (reset === null || reset === "NO_ERROR")) {
     const { status, body } = await connection.response(1);
-    if (goaway === null) await connection.untilRead();
-    return { outcome: status, text: body.toString("latin1") };
+    // The answer may come before GOAWAY, and in a read of its own. Then the end of the connection is the outcome.
+    if (goaway !== null || (await isKept(connection))) {
+      return { outcome: status, text: body.toString("latin1") };
+    }
   }
-  if (goaway !== null || connection.closed) {
+  if (connection.goaway !== null || connection.closed) {
     await connection.untilClosed();
     const code = connection.goaway;
     return { outcome: code === null ? "closed" : `goaway ${code}`, text: "" };
   }
   await connection.untilRead();
   return { outcome: `reset ${connection.resetOf(1)}`, text: "" };
+}
+
+/** Resolves once the server has read all, or has closed the connection. Returns whether it keeps the connection. */
+async function isKept(connection: FrameConnection): Promise<boolean> {
+  try {
+    await connection.untilRead();
+    return true;
+  } catch (error) {
+    if (!connection.closed) throw error;
+    return false;
+  }
 }
 
 function isDecided(connection: FrameConnection): boolean {
