@@ -21,6 +21,15 @@ export type {
 export type { Lock, LockOptions, Locks } from "./bindings/lock.ts";
 export type { RateLimiter } from "./bindings/rate-limiter.ts";
 
+/** A binding `service` or `assets`: it answers requests without a socket. */
+export interface Fetcher {
+  /**
+   * Answers a request. A path such as `/users/7` is enough. An answer with an error is a response; a call that is refused
+   * rejects. Redirects are not followed.
+   */
+  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
+}
+
 /** Values of the pattern's parameters, decoded: `{ id: "7" }` for `/users/:id`. */
 export type Params = Readonly<Record<string, string>>;
 

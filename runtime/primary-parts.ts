@@ -6,6 +6,7 @@ import type { CacheStore } from "./cache/store.ts";
 import { TieredStore } from "./cache/tiered-store.ts";
 import { availableMemoryBytes } from "./config/available-memory.ts";
 import type { Config } from "./config/config.ts";
+import { HandlerCalls } from "./handlers/calls.ts";
 import { Listeners } from "./engine/listeners.ts";
 import { HandedFiles } from "./files/handed-files.ts";
 import { PublicFolders } from "./files/public-folders.ts";
@@ -57,6 +58,8 @@ export interface PrimaryParts {
   readonly cache: ResponseCache;
   readonly bodies: BodyStore;
   readonly handlers: LiveHandlers;
+  /** The calls of handlers to other handlers and to files. */
+  readonly calls: HandlerCalls;
   /** The WebSockets of handlers. */
   readonly sockets: HandlerSockets;
   /** The other servers, which share topics and purges with this one. */
@@ -110,6 +113,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     locate: (socket) => handlers.locateSocket(socket),
     onPublished: (message) => joined.send({ kind: "topic", ...message }),
   });
+  const calls = new HandlerCalls(nextId);
   const joined = new JoinedServers({ log, cache, sockets, takings });
   cache.onPurged = (entries, site) => joined.send({ kind: "purge", entries, site });
   const handlers: LiveHandlers = new LiveHandlers({
@@ -130,6 +134,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
       leases,
       nextWorkerId: () => ids.nextWorker(),
       sockets,
+      calls,
     },
     untilPassed: () => gates.untilPassed(),
     nextId,
@@ -150,6 +155,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     cache,
     bodies,
     handlers,
+    calls,
     sockets,
     joined,
     proxies: new Proxies({ ...bodies, log, clock, admission, counters, requestIdPrefix }),

@@ -39,6 +39,7 @@ import { haveSameCertificates, type Setup } from "./reload/setup.ts";
 import type { StoredGenerations } from "./reload/stored-generations.ts";
 import { DEFAULT_SITE, listPublicDirs } from "./config/sites.ts";
 import { createSites, listSiteSettings } from "./site/create-sites.ts";
+import { SiteAssets } from "./site/site-assets.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
 import type { ExportCounts } from "./trace/exporter.ts";
 import { prepareForks, type WorkerOutput } from "./supervise/fork-worker.ts";
@@ -540,6 +541,11 @@ export class Primary {
     });
     nextGates.commit();
     sites.useSites(next);
+    const assets = new SiteAssets({ ...this.#parts, config: this.config });
+    this.#parts.calls.use({
+      routesOf: (site) => generation.routesOf(site),
+      assetsOf: (site) => assets.of(site),
+    });
   }
 
   /** Returns the parts that a reload may change. The last one covers the primary's own settings and the site. */

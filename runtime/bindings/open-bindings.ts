@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Environment } from "../api.ts";
+import type { Environment, Fetcher } from "../api.ts";
 import type { BindingValue, StoreSetting, WorkerBindings } from "../lib/binding-settings.ts";
 import type { Store } from "../stores/store.ts";
 import { createCounter } from "./counter.ts";
@@ -17,6 +17,12 @@ export interface OpenBindings {
   close(): Promise<void>;
 }
 
+/** Values that the worker itself creates. */
+export interface WorkerValues {
+  /** Creates a binding that calls handlers of a site, or asks for its files; `site` is `null` for the site of the caller. */
+  createFetcher(binding: { name: string; use: "service" | "assets"; site: string | null }): Fetcher;
+}
+
 /**
  * Opens the stores that the bindings of this worker use, and creates `env`. A binding wins over a variable of the same name.
  *
@@ -24,7 +30,7 @@ export interface OpenBindings {
  */
 export async function openBindings(
   settings: WorkerBindings,
-  variables: NodeJS.ProcessEnv,
+  { variables, worker }: { variables: NodeJS.ProcessEnv; worker: WorkerValues },
 ): Promise<OpenBindings> {
   const stores = new Map<string, Store>();
   try {
@@ -44,7 +50,7 @@ export async function openBindings(
   const values = settings.bindings.map(({ name, sites, value }) => ({
     name,
     sites,
-    value: createValue(value, storeOf),
+    value: createValue(value, { name, storeOf, worker }),
   }));
   const base = pickVariables(variables, settings.variables);
   const envOf = (site: string | null): Environment => {
@@ -75,8 +81,15 @@ async function closeAll(stores: ReadonlyMap<string, Store>): Promise<void> {
   await Promise.all([...stores.values()].map((store) => store.close()));
 }
 
-function createValue(value: BindingValue, storeOf: (name: string) => Store): unknown {
+function createValue(
+  value: BindingValue,
+  parts: { name: string; storeOf: (name: string) => Store; worker: WorkerValues },
+): unknown {
+  const { name, storeOf, worker } = parts;
   switch (value.kind) {
+    case "service":
+    case "assets":
+      return worker.createFetcher({ name, use: value.kind, site: value.site });
     case "var":
       return value.text;
     case "secret":

@@ -78,6 +78,15 @@ export const Kind = {
   responseSocket: 80,
   socketActs: 81,
   responseTopics: 82,
+  callAnswer: 72,
+  callChunk: 73,
+  callEnd: 74,
+  callCredit: 75,
+  call: 96,
+  callPiece: 97,
+  callPieceEnd: 98,
+  callGrant: 99,
+  callCancel: 100,
 } as const;
 
 /** First elements of the acts of handlers on WebSockets. */
@@ -150,6 +159,12 @@ export const REQUEST_CREDIT_BYTES = 128 * 1024;
  * of an answer that it stores.
  */
 export const CACHE_CREDIT_BYTES = 128 * 1024;
+
+/** Bytes of a body that one side of a call of a handler may send before the other side grants more. */
+export const CALL_CREDIT_BYTES = 128 * 1024;
+
+/** Most calls within one another: a handler that calls itself without an end is refused beyond it. */
+export const MOST_CALL_DEPTH = 16;
 
 /** The settings that a worker needs before it can load handlers. */
 export interface WorkerSettings {
@@ -298,6 +313,9 @@ export type PurgeNumber = number;
 /** Tells the calls of a worker to `caches` apart: integer, 1 upwards. */
 export type CacheNumber = number;
 
+/** Tells the calls of a worker's handlers to handlers and files apart: integer, 1 upwards. */
+export type CallNumber = number;
+
 /** A worker's own measurements. */
 export interface Vitals {
   /** Resident memory of the process. */
@@ -330,6 +348,7 @@ export type ToWorker =
   | readonly [kind: typeof Kind.fileTaken, id: ExchangeId, isTaken: boolean]
   | PurgedMessage
   | CacheReply
+  | CallReply
   | SocketMessage
   | readonly [kind: typeof Kind.ping, number: PingNumber];
 
@@ -347,8 +366,10 @@ export type RequestMessage = readonly [
   /** Longest time for the answer from now, in ms; 0: no limit. */
   timeoutMs: number,
   body: Uint8Array | typeof BODY_FOLLOWS | null,
-  /** The file that the request found, for middleware that guards files. Absent for nearly all requests. */
-  found?: FoundHead,
+  /** The file that the request found, for middleware that guards files. Absent or `null` for nearly all requests. */
+  found?: FoundHead | null,
+  /** How many calls of handlers have led to this request, one within the other. Absent: a client sent it. */
+  depth?: number,
 ];
 
 /** The head of the answer with a file that a request found. */
@@ -379,6 +400,7 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.failed, failure: HandlerFailure]
   | PurgeMessage
   | CacheMessage
+  | CallMessage
   | UpgradeMessage
   | SocketActsMessage
   | PongMessage;
@@ -492,6 +514,58 @@ export type CacheReply =
   | readonly [kind: typeof Kind.cacheDone, number: CacheNumber, result: boolean | string]
   /** The primary takes so many more bytes of the body of `cachePut`. */
   | readonly [kind: typeof Kind.cacheCredit, number: CacheNumber, bytes: number];
+
+/** A message about a call of a handler to another handler, or to a file of a public folder. */
+export type CallMessage =
+  /** Calls. The reply is `callAnswer`. */
+  | CallStart
+  /** The next bytes of the body of the call. */
+  | readonly [kind: typeof Kind.callPiece, number: CallNumber, bytes: Uint8Array]
+  /** No more bytes follow. False: the body broke off, and the call ends. */
+  | readonly [kind: typeof Kind.callPieceEnd, number: CallNumber, isWhole: boolean]
+  /** The worker takes so many more bytes of the body of `callAnswer`. The first ones come after the first grant. */
+  | readonly [kind: typeof Kind.callGrant, number: CallNumber, bytes: number]
+  /** The worker needs no answer any more, or no more of its body. */
+  | readonly [kind: typeof Kind.callCancel, number: CallNumber];
+
+/** A handler calls another one, or asks for a file. */
+export type CallStart = readonly [
+  kind: typeof Kind.call,
+  number: CallNumber,
+  use: CallUse,
+  /** Name of the site whose handlers or files answer. */
+  site: string,
+  /** How many calls have led to the request whose handler calls; 0: a client sent it. */
+  depth: number,
+  method: string,
+  /** Absolute, without a fragment. */
+  url: string,
+  fields: string,
+  clientAddress: string,
+  /** Longest time for the answer from now, in ms; 0: that of the route. */
+  timeoutMs: number,
+  /** Whether a body follows in pieces. */
+  hasBody: boolean,
+];
+
+/** `service`: the handlers of a site answer. `assets`: the files of its public folder do. */
+export type CallUse = "service" | "assets";
+
+/** A message about the answer to a call. */
+export type CallReply =
+  /** `null` in place of the head: the call has failed, and the body is the reason. */
+  | readonly [
+      kind: typeof Kind.callAnswer,
+      number: CallNumber,
+      head: readonly [status: number, statusText: string, fields: string] | null,
+      body: string | Uint8Array | typeof BODY_FOLLOWS | null,
+    ]
+  /** The next bytes of its body. */
+  | readonly [kind: typeof Kind.callChunk, number: CallNumber, bytes: Uint8Array]
+  /** No more bytes follow. False: the body broke off. */
+  | readonly [kind: typeof Kind.callEnd, number: CallNumber, isWhole: boolean]
+  /** The primary takes so many more bytes of the body of the call. */
+  | readonly [kind: typeof Kind.callCredit, number: CallNumber, bytes: number];
 
 /** A handler asks to remove entries of the response cache. Answered with `purged`. */
 export type PurgeMessage = readonly [

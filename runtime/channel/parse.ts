@@ -13,6 +13,7 @@ import type {
 import { BODY_FOLLOWS, Kind, MAX_OPENING, MAX_TOPICS } from "./messages.ts";
 import { describeElement, type Element, isMap } from "./describe-element.ts";
 import { CACHE_ELEMENTS, parseCacheMessage } from "./parse-cache.ts";
+import { CALL_ELEMENTS, parseCallMessage } from "./parse-calls.ts";
 import { isTopic, parseSocketMessage, SOCKET_ELEMENTS } from "./parse-sockets.ts";
 import { checkVersion } from "./protocol-version.ts";
 import { parseBootFailure, parseHandlerFailure, type Parsed, parseReport } from "./parse-report.ts";
@@ -77,6 +78,12 @@ export function parseToPrimary(value: unknown): ToPrimary {
     case Kind.cacheGrant:
     case Kind.cacheCancel:
       return parseCacheMessage(value) ?? refuse(value);
+    case Kind.call:
+    case Kind.callPiece:
+    case Kind.callPieceEnd:
+    case Kind.callGrant:
+    case Kind.callCancel:
+      return parseCallMessage(value) ?? refuse(value);
     case Kind.responseSocket:
     case Kind.socketActs:
       return parseSocketMessage(value) ?? refuse(value);
@@ -257,6 +264,7 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.probed, [ID]],
   [Kind.returned, [ID]],
   ...CACHE_ELEMENTS,
+  ...CALL_ELEMENTS,
   ...SOCKET_ELEMENTS,
   [
     Kind.purge,

@@ -12,16 +12,17 @@ export interface WranglerBinding {
 
 /** How this server declares the kinds that it has: the text after the name. */
 const DECLARATIONS: Readonly<Record<string, (name: string) => string>> = {
+  assets: () => "{ assets: true }",
   vars: () => '"its text"',
   kv_namespaces: (name) => `{ kv: ${JSON.stringify(name.toLowerCase())} }`,
   ratelimits: () => '{ rateLimit: { limit: 100, period: "60s" } }',
+  services: () => '{ service: "NAME-OF-ITS-SITE" }',
 };
 
 /** Kinds that this server does not have, and how handlers do the same. */
 const REPLACEMENTS: Readonly<Record<string, string>> = {
   ai: "the client of a service",
   analytics_engine_datasets: "metrics or a database",
-  assets: "files of the public folder, or a page imported as text",
   browser: "a package such as puppeteer",
   d1_databases: "the client of a database",
   dispatch_namespaces: "sites",
@@ -34,7 +35,6 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   r2_buckets: "the client of an object store",
   secrets_store_secrets: 'a binding such as { secret: "FILE" }, which is a text',
   send_email: "a package such as nodemailer",
-  services: "fetch() of the other service, or an import of its module",
   vectorize: "the client of a database",
   version_metadata: "a text in bindings",
   workflows: "scheduled()",

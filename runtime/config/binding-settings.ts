@@ -34,6 +34,10 @@ export type UserBindingValue =
   | { counter: string }
   /** Name of a group of locks. */
   | { lock: string }
+  /** A site by its name in `sites`, or `"default"`: its handlers answer `fetch()`. */
+  | { service: string }
+  /** Files of the public folder: `true`: of the site of the handler; or a site by its name, or `"default"`. */
+  | { assets: true | string }
   /** Calls that are admitted for each key in each period. */
   | { rateLimit: { limit: number; period: Duration } };
 
@@ -58,7 +62,7 @@ interface Place {
   refuse: Refuse;
 }
 
-const KINDS = ["var", "secret", "kv", "counter", "lock", "rateLimit"] as const;
+const KINDS = ["var", "secret", "kv", "counter", "lock", "rateLimit", "service", "assets"] as const;
 const SCOPES = ["pools", "sites", "store"] as const;
 const WITH_STORE: readonly string[] = ["kv", "counter", "lock", "rateLimit"];
 
@@ -108,7 +112,7 @@ function readBinding(
   });
   const sites = readNames(value["sites"], `${key}.sites`, {
     refuse,
-    parse: (each) => (each === DEFAULT_SITE ? each : toHostName(each)),
+    parse: toSiteName,
     expected: 'a list of names in "sites", or "default"',
   });
   const { store = DEFAULT_STORE } = value;
@@ -138,6 +142,17 @@ function readValue(
       return readSecret(value, place);
     case "rateLimit":
       return readRateLimit(value, { key, space: name, store, refuse });
+    case "service": {
+      const site = toSiteName(value);
+      if (site === null) refuse(key, value, 'the name of a site in "sites", or "default"');
+      return site === null ? null : { kind, site };
+    }
+    case "assets": {
+      const site = value === true ? null : toSiteName(value);
+      if (value === true || site !== null) return { kind, site };
+      refuse(key, value, 'true, the name of a site in "sites", or "default"');
+      return null;
+    }
     case "kv":
     case "counter":
     case "lock":
@@ -185,6 +200,11 @@ function readRateLimit(
   if (parsed === null) refuse(`${key}.period`, period, type.expected);
   if (!isCount || parsed === null) return null;
   return { kind: "rateLimit", space, store, limit: Number(limit), periodMs: parsed.value };
+}
+
+function toSiteName(value: unknown): string | null {
+  if (typeof value !== "string") return null;
+  return value === DEFAULT_SITE ? value : toHostName(value);
 }
 
 function readNames(
@@ -304,6 +324,11 @@ export function findBindingProblems({
     ...("store" in value && !storeNames.includes(value.store)
       ? [
           `Cannot use bindings.${name}.store: found "${value.store}", expected one of ${storeNames.join(", ")}, or a store of this name in "stores"`,
+        ]
+      : []),
+    ...("site" in value && value.site !== null && !siteNames.includes(value.site)
+      ? [
+          `Cannot use bindings.${name}.${value.kind}: found "${value.site}", expected the name of a site: ${siteNames.join(", ")}`,
         ]
       : []),
     ...(own ?? [])

@@ -65,6 +65,11 @@ export interface ExchangeOptions {
   intake: RequestIntake | null;
   /** The file that the request found, for middleware that guards files; absent for nearly all requests. */
   found?: FoundFile;
+  /**
+   * How many calls of handlers have led to the request, one within the other. Its caller has a place in a worker and waits,
+   * so the request gets a worker also where all are full. Absent: a client sent it.
+   */
+  callDepth?: number;
 }
 
 /** One request on its way through the dispatcher. */
@@ -81,6 +86,8 @@ export class Exchange {
   /** The whole body, `BODY_FOLLOWS` for one that streams, or `null` for none. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
   readonly found: FoundFile | null;
+  /** 0: a client sent the request. */
+  readonly callDepth: number;
   /** Receives the body until the exchange is settled. */
   intake: RequestIntake | null;
   /** Carries the response's body until it is complete. */
@@ -107,5 +114,6 @@ export class Exchange {
     this.reserved = options.reserved;
     this.intake = options.intake;
     this.found = options.found ?? null;
+    this.callDepth = options.callDepth ?? 0;
   }
 }

@@ -110,6 +110,11 @@ export class Lanes {
     return pickLeastBusy(this.ready, RESERVED_PER_WORKER);
   }
 
+  /** Returns the worker for a call of a handler, however many exchanges it has: callers that fill all workers wait for it. */
+  pickForCall(): Lane | null {
+    return pickLeastBusy(this.ready, Infinity);
+  }
+
   /**
    * Returns a worker with threads that may have one more exchange in advance, the one with the fewest; `null`: none.
    *

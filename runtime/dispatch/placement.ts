@@ -67,14 +67,14 @@ export class Placement {
     }
     const lanes = this.#lanes;
     const lane = exchange.reserved
-      ? lanes.pickReserved()
+      ? pickForReserved(lanes, exchange)
       : (lanes.pick(this.#clock.now()) ?? pickAhead(lanes, exchange));
     if (lane !== null) this.dispatch(exchange, lane);
     else this.#enqueue(exchange);
   }
 
   dispatch(exchange: Exchange, lane: Lane): void {
-    const { client, body, intake, trouble, found } = exchange;
+    const { client, body, intake, trouble, found, callDepth } = exchange;
     const nowMs = this.#clock.now();
     if (exchange.state === "queued") this.#onWaited(nowMs - exchange.sinceMs, exchange);
     exchange.state = "dispatched";
@@ -97,7 +97,8 @@ export class Placement {
     ];
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
     const size = client.head.fields.length + bodyBytes;
-    if (found === null) lane.channel.send(message, size);
+    if (callDepth > 0) lane.channel.send(withDepth(message, callDepth), size);
+    else if (found === null) lane.channel.send(message, size);
     else lane.channel.send(withFound(message, found), size + found.fields.length);
     intake?.feed({
       chunk: (bytes) =>
@@ -112,7 +113,7 @@ export class Placement {
     const lanes = this.#lanes;
     if (this.#recovery.isolation.active) this.#isolate();
     while (this.#line.reserved > 0) {
-      const lane = lanes.pickReserved();
+      const lane = pickForReserved(lanes, this.#line.nextReserved);
       if (lane === null) return;
       const next = this.#line.shiftReserved();
       if (next !== undefined) this.dispatch(next, lane);
@@ -212,6 +213,13 @@ export class Placement {
   }
 }
 
+/** Returns the worker for a reserved exchange. */
+function pickForReserved(lanes: Lanes, exchange: Exchange | undefined): Lane | null {
+  return exchange !== undefined && exchange.callDepth > 0
+    ? lanes.pickForCall()
+    : lanes.pickReserved();
+}
+
 /** Returns a worker for an exchange in advance: one that may run twice, and has no body to wait for. */
 function pickAhead(lanes: Lanes, exchange: Exchange | undefined): Lane | null {
   if (exchange === undefined || exchange.body !== null || exchange.intake !== null) return null;
@@ -222,6 +230,11 @@ function pickAhead(lanes: Lanes, exchange: Exchange | undefined): Lane | null {
 /** Returns how long a repeated exchange may still take, in ms; 0: no limit. */
 function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
   return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
+}
+
+function withDepth(message: RequestMessage, depth: number): RequestMessage {
+  const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
+  return [kind, id, route, params, method, url, head, address, timeoutMs, body, null, depth];
 }
 
 function withFound(message: RequestMessage, { status, fields }: FoundFile): RequestMessage {

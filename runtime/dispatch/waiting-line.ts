@@ -43,6 +43,11 @@ export class WaitingLine {
     );
   }
 
+  /** The first reserved exchange. */
+  get nextReserved(): Exchange | undefined {
+    return this.#reserved.peek();
+  }
+
   /** The exchange whose turn is next, of those that are not reserved. */
   get next(): Exchange | undefined {
     return this.#queue.next;

@@ -42,6 +42,7 @@ import type { GenerationLeases } from "../generation/generation-leases.ts";
 import type { HandlerSockets } from "../sockets/handler-sockets.ts";
 import { createHome, type SocketHome } from "../sockets/socket-home.ts";
 import { HandlerCaches } from "./caches.ts";
+import type { HandlerCalls } from "./calls.ts";
 import { describeLoss } from "./describe-loss.ts";
 import { HandlerPurges } from "./purges.ts";
 import { type AppPlan, memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
@@ -110,6 +111,8 @@ export interface SharedParts {
   leases: GenerationLeases;
   /** The WebSockets of all handlers. */
   sockets: HandlerSockets;
+  /** The calls of handlers to other handlers and to files. */
+  calls: HandlerCalls;
 }
 
 export interface HandlerPoolOptions extends SharedParts {
@@ -264,6 +267,7 @@ export class HandlerPool {
       onFailed: (failure) => options.counters.failures.explain(failure),
       onPurge: (worker, message) => this.#purge(worker, message),
       onCache: (worker, message) => this.#useCaches(worker, message),
+      onCall: (worker, message) => options.calls.take(worker, message),
       onSocketActs: (worker, message) => this.#takeActs(worker, message),
       onUnreachable: (worker) => {
         const home = this.#homes.get(worker.id);
@@ -273,6 +277,7 @@ export class HandlerPool {
       },
       onLost: (worker, error, cause) => {
         this.#caches.lose(worker.id);
+        options.calls.lose(worker.id);
         count(meter.ended, cause);
         this.#loseHome(worker.id, cause);
         this.#onLost(worker.id, error, cause);

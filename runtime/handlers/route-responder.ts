@@ -41,6 +41,14 @@ export interface InternalRules {
   lane: Lane | null;
 }
 
+/** The facts about a call that its caller decides. */
+export interface CallRules {
+  /** The time that the caller has left, in ms; 0: any time. */
+  timeoutMs: number;
+  /** Number of calls within one another, this one included: 1 upwards. */
+  depth: number;
+}
+
 /** Answers requests for one route or fallback of the serving generation, with the handlers of its pool. */
 export class RouteResponder implements Responder {
   readonly pool: HandlerPool;
@@ -190,6 +198,22 @@ export class RouteResponder implements Responder {
     this.pool.dispatcher.admit(client, { ...own, reserved: true, intake: null });
   }
 
+  /**
+   * Gives a call of another handler to the handlers of the route. The time that the caller has left holds, or that of the route
+   * if it is shorter. Rate limits, the cache and `maxRequests` do not count: the request of the caller has passed them.
+   */
+  answerCall(client: Client, target: ParsedTarget, { timeoutMs: leftMs, depth }: CallRules): void {
+    const { intakes, series } = this.#options;
+    client.series = series;
+    const rules = this.rulesOf(client.head.method);
+    const intake = client.head.bodyBytes === 0 ? null : intakes.open(rules);
+    const exchange = this.#exchangeOf(client, target, rules, intake);
+    const timeoutMs = pickShorterMs(exchange.timeoutMs, leftMs);
+    // An application calls no handlers, so its places come free. Its workers have threads, which a call beyond them waits for.
+    const own = this.pool.plan.app === null ? { reserved: true, callDepth: depth } : {};
+    this.pool.dispatcher.admit(client, { ...exchange, timeoutMs, ...own });
+  }
+
   #admits(client: Client, { rateLimit }: RouteRules): boolean {
     const limiter = rateLimit === null ? undefined : this.#limiters?.get(rateLimit);
     return limiter === undefined || limiter.admits(client);
@@ -207,4 +231,10 @@ export class RouteResponder implements Responder {
     const { route } = this.#options;
     return { route, params, url, timeoutMs, timeoutSetting, buffering, reserved, intake };
   }
+}
+
+/** Returns the shorter of two times in ms; 0: any time. */
+function pickShorterMs(one: number, other: number): number {
+  if (one === 0 || other === 0) return Math.max(one, other);
+  return Math.min(one, other);
 }

@@ -18,8 +18,8 @@ export interface OwnClientOptions {
   /** The access log has a line for the request. */
   isLogged: boolean;
   head: RequestHead;
-  /** The body of the request. Absent: it has none. */
-  body?: Uint8Array;
+  /** The body of the request, or a function that begins to pass it on. Absent: it has none. */
+  body?: Uint8Array | ((sink: BodySink) => BodyFlow);
   /** The request is explained, and not answered. */
   inquiry?: Inquiry;
   /** Called once with the reply, after its filters, in which bytes are lent; never after `leave`. */
@@ -52,7 +52,7 @@ export class OwnClient implements Client {
   finishing: (() => void)[] | null = null;
   readonly inquiry: Inquiry | undefined;
   readonly #onReply: (reply: Reply) => void;
-  readonly #body: Uint8Array;
+  readonly #body: Uint8Array | ((sink: BodySink) => BodyFlow);
   #onAbort: (() => void) | null = null;
   #settled = false;
 
@@ -75,22 +75,23 @@ export class OwnClient implements Client {
   }
 
   receiveBody(sink: BodySink): BodyFlow {
-    if (this.#body.length > 0) return this.#feed(sink);
+    if (typeof this.#body === "function") return this.#body(sink);
+    if (this.#body.length > 0) return this.#feed(sink, this.#body);
     sink.end();
     return { pause: () => {}, resume: () => {} };
   }
 
-  #feed(sink: BodySink): BodyFlow {
+  #feed(sink: BodySink, body: Uint8Array): BodyFlow {
     let at = 0;
     const state = { isPaused: false, isOver: false };
     const pump = (): void => {
       while (!state.isPaused && !state.isOver && !this.#settled) {
-        if (at === this.#body.length) {
+        if (at === body.length) {
           state.isOver = true;
           sink.end();
           return;
         }
-        const chunk = this.#body.subarray(at, at + CHUNK_BYTES);
+        const chunk = body.subarray(at, at + CHUNK_BYTES);
         at += chunk.length;
         sink.chunk(chunk);
       }
@@ -107,7 +108,7 @@ export class OwnClient implements Client {
     };
   }
 
-  /** Does nothing: the body is in memory, and waits there. */
+  /** Does nothing: the body waits until it is received. */
   holdBody(): void {}
 
   /** Does nothing: this client is never slow. */

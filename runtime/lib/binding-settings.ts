@@ -13,6 +13,10 @@ export type BindingValue =
   | { readonly kind: "var"; readonly text: string }
   /** `secret` is the content of the file: never logged. */
   | { readonly kind: "secret"; readonly file: string; readonly secret: string }
+  /** The handlers of a site. */
+  | { readonly kind: "service"; readonly site: string }
+  /** The public folder of a site; `null`: of the site whose handler runs. */
+  | { readonly kind: "assets"; readonly site: string | null }
   | { readonly kind: "kv"; readonly space: string; readonly store: string }
   | { readonly kind: "counter"; readonly space: string; readonly store: string }
   | { readonly kind: "lock"; readonly space: string; readonly store: string }

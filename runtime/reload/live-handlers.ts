@@ -7,6 +7,7 @@ import type { HandlerPool, SharedParts } from "../handlers/handler-pool.ts";
 import { findUnusedPools, planPools } from "../handlers/pool-plan.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
 import type { Prepared } from "../lib/prepared.ts";
+import { settledWithin } from "../lib/settled-within.ts";
 import type { RecentRequest } from "../observe/recent-requests.ts";
 import type { Counts } from "../observe/served-counts.ts";
 import type { SocketPlace } from "../sockets/socket-home.ts";
@@ -28,6 +29,9 @@ export interface LiveHandlersOptions {
   /** Returns the counts of the requests that a generation admits from now on. */
   beginCounts: (generationId: string) => Counts;
 }
+
+/** Share of the grace period in which pools without requests stay, for calls of handlers of other pools. */
+const CALLS_SHARE = 0.8;
 
 /** The handlers of a server: the generation that gets new requests, and replaced pools that still answer older ones. */
 export class LiveHandlers {
@@ -147,7 +151,15 @@ export class LiveHandlers {
 
   /** Answers all admitted requests, then ends the workers. Cuts off requests that exceed the grace period. */
   async close(graceMs: number): Promise<void> {
-    await Promise.all(this.pools.map((pool) => pool.close(graceMs)));
+    const deadlineMs = performance.now() + graceMs;
+    const { pools } = this;
+    // A handler may call one of another pool until its own request has its answer.
+    if (this.#options.shared.calls.isUsed) {
+      const idle = Promise.all(pools.map(({ dispatcher }) => dispatcher.idle()));
+      await settledWithin(idle, graceMs * CALLS_SHARE);
+    }
+    const leftMs = Math.max(0, deadlineMs - performance.now());
+    await Promise.all(pools.map((pool) => pool.close(leftMs)));
   }
 
   /** Ends all workers now. */

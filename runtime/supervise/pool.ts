@@ -1,6 +1,7 @@
 import type {
   BootFailure,
   CacheMessage,
+  CallMessage,
   HandlerFailure,
   PurgeMessage,
   SocketActsMessage,
@@ -70,6 +71,8 @@ export interface PoolOptions {
   onFailed: (failure: HandlerFailure) => void;
   /** A handler uses `caches`: the callee answers it. */
   onCache: (worker: WorkerProcess, message: CacheMessage) => void;
+  /** A handler calls another one, or asks for a file: the callee answers it. */
+  onCall: (worker: WorkerProcess, message: CallMessage) => void;
   /** Handlers act on WebSockets. */
   onSocketActs: (worker: WorkerProcess, message: SocketActsMessage) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
@@ -362,6 +365,7 @@ export class Pool {
         onPurge: this.#options.onPurge,
         onFailed: this.#options.onFailed,
         onCache: this.#options.onCache,
+        onCall: this.#options.onCall,
         onSocketActs: this.#options.onSocketActs,
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(exited, exit),

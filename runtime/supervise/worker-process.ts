@@ -5,6 +5,7 @@ import type {
   HandlerFailure,
   PingNumber,
   CacheMessage,
+  CallMessage,
   PurgeMessage,
   SocketActsMessage,
   ToPrimary,
@@ -79,6 +80,8 @@ export interface WorkerProcessOptions {
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
   /** A handler uses `caches`. */
   onCache: (worker: WorkerProcess, message: CacheMessage) => void;
+  /** A handler calls another one, or asks for a file. */
+  onCall: (worker: WorkerProcess, message: CallMessage) => void;
   /** Handlers act on WebSockets. */
   onSocketActs: (worker: WorkerProcess, message: SocketActsMessage) => void;
   /** The worker gets no more messages. Its last messages may follow, and the cause is not known yet. Called once. */
@@ -274,6 +277,13 @@ export class WorkerProcess {
         return;
       case Kind.purge:
         this.#options.onPurge(this, message);
+        return;
+      case Kind.call:
+      case Kind.callPiece:
+      case Kind.callPieceEnd:
+      case Kind.callGrant:
+      case Kind.callCancel:
+        this.#options.onCall(this, message);
         return;
       case Kind.cacheMatch:
       case Kind.cachePut:

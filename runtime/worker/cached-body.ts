@@ -4,6 +4,7 @@ import { CACHE_CREDIT_BYTES } from "../channel/messages.ts";
 const GRANT_BYTES = CACHE_CREDIT_BYTES / 2;
 
 export interface CachedBodyOptions {
+  /** Size of the body; `Infinity`: `finish` tells its end. */
   sizeBytes: number;
   /** Asks the primary for so many more bytes. */
   grant: (bytes: number) => void;
@@ -12,7 +13,7 @@ export interface CachedBodyOptions {
 }
 
 /**
- * The body of a stored answer on its way from the primary. Nothing is sent before the handler reads, and then at most
+ * The body of a stored answer, or of the answer to a call, on its way from the primary. Nothing is sent before the handler reads, and then at most
  * `CACHE_CREDIT_BYTES` ahead of it.
  *
  * It refers to its stream only while a read waits. A stream that the handler drops can therefore be collected.
@@ -25,6 +26,7 @@ export class CachedBody {
   #takenBytes = 0;
   #isGranted = false;
   #isEnded = false;
+  #isFinished = false;
   #error: Error | null = null;
   /** Takes the next chunk; `null`: no read waits. */
   #waiting: ReadableStreamDefaultController<Uint8Array> | null = null;
@@ -53,6 +55,12 @@ export class CachedBody {
     this.#deliver();
   }
 
+  /** All bytes were pushed. For a body whose size is not known before. */
+  finish(): void {
+    this.#isFinished = true;
+    this.#deliver();
+  }
+
   /** The rest will not come. */
   fail(error: Error): void {
     this.#error = error;
@@ -73,9 +81,13 @@ export class CachedBody {
     if (controller === null) return;
     const chunk = this.#chunks.shift();
     if (chunk === undefined) {
-      if (this.#error === null) return;
-      controller.error(this.#error);
-      this.#end(false);
+      if (this.#error !== null) {
+        controller.error(this.#error);
+        this.#end(false);
+      } else if (this.#isFinished) {
+        controller.close();
+        this.#end(true);
+      }
       return;
     }
     this.#waiting = null;

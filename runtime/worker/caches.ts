@@ -4,13 +4,14 @@ import type { CacheReply, RouteNumber, ToPrimary, ToWorker } from "../channel/me
 import type { Logger } from "../log/log.ts";
 import { HandlerCaches } from "../web/cache-storage.ts";
 import { CacheCalls } from "./cache-calls.ts";
+import type { Running } from "./running.ts";
 
 /** Tells which handler calls `caches`: each site has its own. */
 export interface CacheCallers {
   /** A route of the only site that the worker serves; `null`: it serves several. */
   readonly only: RouteNumber | null;
-  /** The route of the exchange that runs, in a worker that serves several sites; `null`: it is not known. */
-  readonly running: AsyncLocalStorage<RouteNumber> | null;
+  /** The exchange that runs, in a worker that serves several sites; `null`: it is not known. */
+  readonly running: AsyncLocalStorage<Running> | null;
 }
 
 /** The global `caches` of a worker. Handlers that do not use it cost nothing: its parts are created by the first use. */
@@ -73,7 +74,7 @@ export class WorkerCaches {
       const text = "Cannot use caches: no file of the handlers names it, expected one that does";
       throw new TypeError(`${text}. Without it, this worker does not tell its sites apart`);
     }
-    const route = running.getStore();
+    const route = running.getStore()?.facts.route;
     if (route !== undefined) return route;
     throw misplaced("a call outside of a request in a worker of several sites");
   }

@@ -36,6 +36,8 @@ export interface ExchangeFacts {
   /** Field block of the request. */
   readonly fields: string;
   readonly deadline: number | null;
+  /** How many calls of handlers have led to it; absent: a client sent the request. */
+  readonly depth?: number;
 }
 
 const NO_PARAMS: Params = Object.freeze(withoutPrototype({}));
@@ -59,6 +61,11 @@ export class ExchangeContext implements Context {
   constructor(scope: WorkerScope, facts: ExchangeFacts) {
     this.#scope = scope;
     this.#facts = facts;
+  }
+
+  /** Returns the facts about the exchange of a context. */
+  static factsOf(context: ExchangeContext): ExchangeFacts {
+    return context.#facts;
   }
 
   /** Without a prototype: a missing parameter is `undefined`, also one that is called `constructor`. */

@@ -95,6 +95,11 @@ export class ExchangeRun {
     );
   }
 
+  /** Aborts when the client leaves or the time is over. */
+  get signal(): AbortSignal {
+    return this.#request.signal;
+  }
+
   /** Runs the handler. `null`: it is over already. Otherwise a promise that resolves when it is, and never rejects. */
   start(route: LoadedRoute): Promise<void> | null {
     if (this.#options.measures) this.#startedMs = monotonicMs();

@@ -16,13 +16,14 @@ import { isSampled } from "../lib/trace-parent.ts";
 import { ExchangeTable } from "../lib/exchange-table.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { Waiters } from "../lib/waiters.ts";
-import { ExchangeContext, type WorkerScope } from "./context.ts";
+import { ExchangeContext, type ExchangeFacts, type WorkerScope } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { ExchangeRun, toFailure } from "./exchange-run.ts";
 import { noteFound } from "./found-file.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { TraceScope } from "./trace-scope.ts";
 import type { LoadedRoute } from "./route-table.ts";
+import type { Running } from "./running.ts";
 import { ScheduledRun } from "./scheduled-run.ts";
 
 export interface ExchangesOptions {
@@ -39,8 +40,8 @@ export interface ExchangesOptions {
   measures: MeasuredRequests;
   /** Runs handlers within their traces; `null`: requests are not traced, or the project has no OpenTelemetry. */
   traces: Pick<TraceScope, "run"> | null;
-  /** Has the route of the exchange whose code runs; `null`: no code asks for it. */
-  running: AsyncLocalStorage<RouteNumber> | null;
+  /** Has the exchange whose code runs; `null`: no code asks for it. */
+  running: AsyncLocalStorage<Running> | null;
 }
 
 /** The exchanges of this worker: starts them, and passes the primary's messages on to them. */
@@ -90,7 +91,9 @@ export class Exchanges {
     const scope = scopeOf === null ? this.#options.scope : scopeOf(message[2]);
     const { sockets } = scope;
     const timeoutMs = message[8];
-    const context = new ExchangeContext(scope, {
+    // Reading past the end of an array would be slower.
+    const isLong = message.length > 10;
+    const facts = {
       id,
       pattern: route.pattern,
       route: message[2],
@@ -98,13 +101,15 @@ export class Exchanges {
       clientAddress: message[7],
       fields: message[6],
       deadline: timeoutMs === 0 ? null : Date.now() + timeoutMs,
-    });
+      depth: isLong ? (message[11] ?? 0) : 0,
+    };
+    const context = new ExchangeContext(scope, facts);
     if (message[4] === SCHEDULED_METHOD) {
-      this.#startScheduled(new ScheduledRun({ message, route, context, channel, departures }));
+      const run = new ScheduledRun({ message, route, context, channel, departures });
+      this.#startScheduled(run, facts);
       return;
     }
-    // Reading past the end of an array would be slower.
-    if (message.length > 10) noteFound(context, message[10]);
+    if (isLong && message[10] !== null) noteFound(context, message[10]);
     const exchange = new ExchangeRun({
       message,
       context,
@@ -124,7 +129,7 @@ export class Exchanges {
     const done =
       running === null && traces === null
         ? exchange.start(route)
-        : this.#startWithin(message, () => exchange.start(route));
+        : this.#startWithin({ facts, signal: () => exchange.signal }, () => exchange.start(route));
     if (done === null) {
       if (follows) this.#remove(id);
       return;
@@ -134,16 +139,17 @@ export class Exchanges {
   }
 
   /** Starts an exchange within the contexts that code of its handler asks for. */
-  #startWithin(message: RequestMessage, start: () => Promise<void> | null): Promise<void> | null {
+  #startWithin(own: Running, start: () => Promise<void> | null): Promise<void> | null {
     const { running, traces } = this.#options;
-    const run = traces === null ? start : () => traces.run(message[6], start);
-    return running === null ? run() : running.run(message[2], run);
+    const run = traces === null ? start : () => traces.run(own.facts.fields, start);
+    return running === null ? run() : running.run(own, run);
   }
 
-  #startScheduled(run: ScheduledRun): void {
+  #startScheduled(run: ScheduledRun, facts: ExchangeFacts): void {
     const { running } = this.#options;
     this.#inFlight.add(run);
-    const done = running === null ? run.start() : running.run(run.route, () => run.start());
+    const own = { facts, signal: () => run.signal };
+    const done = running === null ? run.start() : running.run(own, () => run.start());
     void done.then(() => this.#remove(run.id));
   }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Socket } from "node:net";
 import { Channel } from "../channel/channel.ts";
 import type { Environment, HandlerConfig } from "../api.ts";
@@ -36,7 +37,7 @@ import { BackgroundWork } from "./background-work.ts";
 import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
 import { BootWatch } from "./boot-watch.ts";
 import { WorkerCaches } from "./caches.ts";
-import type { OpenBindings } from "../bindings/open-bindings.ts";
+import type { OpenBindings, WorkerValues } from "../bindings/open-bindings.ts";
 import { toEnv, type WorkerScope } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
@@ -52,6 +53,8 @@ import {
   toReport,
 } from "./load-handlers.ts";
 import { Purges } from "./purges.ts";
+import type { Running } from "./running.ts";
+import type { ServiceCalls } from "./service-calls.ts";
 import { WorkerSockets } from "./sockets.ts";
 import type { TraceScope } from "./trace-scope.ts";
 import { VitalsMeter } from "./vitals.ts";
@@ -83,6 +86,8 @@ class Worker {
   #exchanges: Exchanges | null = null;
   #lifecycle: Lifecycle | null = null;
   #bindings: OpenBindings | null = null;
+  /** `null`: no binding calls handlers or asks for files. */
+  #calls: ServiceCalls | null = null;
   #log: Logger | null = null;
 
   /** The channel keeps it alive. */
@@ -147,6 +152,12 @@ class Worker {
       case Kind.cacheCredit:
         this.#caches.receive(message);
         return;
+      case Kind.callAnswer:
+      case Kind.callChunk:
+      case Kind.callEnd:
+      case Kind.callCredit:
+        this.#calls?.receive(message);
+        return;
       case Kind.socketAdopt:
       case Kind.socketMessage:
       case Kind.socketClosed:
@@ -202,7 +213,8 @@ class Worker {
         if (this.#exchanges === null) watch.fail(error);
         this.#fail(error, log);
       });
-      const bindings = await openWorkerBindings(settings);
+      this.#calls = await this.#openCalls(settings);
+      const bindings = await openWorkerBindings(settings, this.#calls);
       this.#bindings = bindings;
       let ownEnv: Environment | null = null;
       provideWorkersPlatform({
@@ -235,6 +247,11 @@ class Worker {
         isUsed: this.#caches.isUsed,
       });
       this.#caches.serve(callers, log);
+      const calls = this.#calls;
+      const running = callers.running ?? (calls === null ? null : new AsyncLocalStorage<Running>());
+      if (running !== null) {
+        calls?.serve({ running, siteOf: (route) => generation.siteOf(route) });
+      }
       const scope: WorkerScope = {
         env,
         log,
@@ -248,7 +265,7 @@ class Worker {
         bindings !== null && hasSiteBindings(settings)
           ? toScopes(scope, { bindings, generation })
           : null;
-      this.#sockets.serve(generation, scopeOf ?? (() => scope));
+      this.#sockets.serve(generation, scopeOf ?? (() => scope), running);
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
@@ -257,7 +274,7 @@ class Worker {
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,
         compression: settings.compression,
-        running: callers.running,
+        running,
         measures: settings.measures,
         traces: settings.traces ? await loadTraceScope(log) : null,
       });
@@ -275,6 +292,16 @@ class Worker {
       // The primary then ends the channel, and with it this process.
       this.#channel.send([Kind.bootFailed, { code, message: text }]);
     }
+  }
+
+  /** Creates the part for bindings that call handlers or ask for files. Without any, the worker loads no code for them. */
+  async #openCalls({ bindings }: WorkerSettings): Promise<ServiceCalls | null> {
+    const isNeeded = bindings?.bindings.some(
+      ({ value: { kind } }) => kind === "service" || kind === "assets",
+    );
+    if (isNeeded !== true) return null;
+    const module = await import("./service-calls.ts");
+    return new module.ServiceCalls(this.#channel);
   }
 
   /**
@@ -335,11 +362,18 @@ function toTimeout({ bootTimeoutMs }: WorkerSettings): LoadTimeout {
 const LAST_WORDS_MS = 2_000;
 
 /** Opens the bindings of the worker. Without any, it loads no code for them. */
-async function openWorkerBindings({ bindings }: WorkerSettings): Promise<OpenBindings | null> {
+async function openWorkerBindings(
+  { bindings }: WorkerSettings,
+  calls: ServiceCalls | null,
+): Promise<OpenBindings | null> {
   if (bindings === null) return null;
   const { openBindings } = await import("../bindings/open-bindings.ts");
   try {
-    return await openBindings(bindings, process.env);
+    const createFetcher: WorkerValues["createFetcher"] = (binding) => {
+      if (calls === null) throw new TypeError("no part for calls");
+      return calls.createFetcher(binding);
+    };
+    return await openBindings(bindings, { variables: process.env, worker: { createFetcher } });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RuntimeError("ERR_HANDLER_LOAD", `Cannot open the bindings: ${reason}`, {

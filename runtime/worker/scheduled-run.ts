@@ -48,6 +48,11 @@ export class ScheduledRun {
     this.#options = options;
   }
 
+  /** Aborts when the time of the run is over. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
   /** Runs the function. Resolves when it has ended, and never rejects. */
   async start(): Promise<void> {
     const { message, route, context, channel } = this.#options;

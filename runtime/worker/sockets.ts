@@ -1,3 +1,4 @@
+import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Context } from "../api.ts";
 import type { Channel } from "../channel/channel.ts";
 import {
@@ -25,6 +26,7 @@ import { SocketErrorEvent } from "../web/socket-events.ts";
 import type { SocketBounds, SocketLink } from "../web/socket-link.ts";
 import { createPairClass } from "../web/web-socket-pair.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
+import type { Running } from "./running.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { SocketHooks } from "./socket-hooks.ts";
 import { isThenable } from "./route-table.ts";
@@ -101,6 +103,7 @@ export class WorkerSockets {
   readonly #idleWaiters = new Waiters();
   #generation: LoadedGeneration | null = null;
   #scopeOf: ((route: RouteNumber) => WorkerScope) | null = null;
+  #running: AsyncLocalStorage<Running> | null = null;
   /** WebSockets that cannot move, and handlers that run. */
   #busy = 0;
 
@@ -123,10 +126,19 @@ export class WorkerSockets {
     });
   }
 
-  /** The worker serves from now on. */
-  serve(generation: LoadedGeneration, scopeOf: (route: RouteNumber) => WorkerScope): void {
+  /**
+   * The worker serves from now on.
+   *
+   * @param running Gets the WebSocket whose handler runs; `null`: no code asks for it.
+   */
+  serve(
+    generation: LoadedGeneration,
+    scopeOf: (route: RouteNumber) => WorkerScope,
+    running: AsyncLocalStorage<Running> | null = null,
+  ): void {
     this.#generation = generation;
     this.#scopeOf = scopeOf;
+    this.#running = running;
   }
 
   /**
@@ -252,9 +264,9 @@ export class WorkerSockets {
 
   #run(seat: Seat, number: SocketEventNumber, event: Event): void {
     const run = this.#outbox.hold(() => {
-      const running = this.#call(seat, event);
-      if (running === null) this.#confirm(seat, number, event);
-      return running;
+      const handling = this.#callWithin(seat, event);
+      if (handling === null) this.#confirm(seat, number, event);
+      return handling;
     });
     if (run === null) return;
     seat.isBusy = true;
@@ -297,6 +309,18 @@ export class WorkerSockets {
       if (next === undefined) return;
       this.#run(seat, next.number, next.event);
     }
+  }
+
+  /** Calls a handler within the context that code of its module asks for. */
+  #callWithin(seat: Seat, event: Event): Run | null {
+    const { context } = seat;
+    if (this.#running === null || !(context instanceof ExchangeContext)) {
+      return this.#call(seat, event);
+    }
+    // The time of the request is over. `timeoutMs` limits events, and lets their functions go on.
+    const facts = { ...ExchangeContext.factsOf(context), deadline: null };
+    const own = { facts, signal: () => null };
+    return this.#running.run(own, () => this.#call(seat, event));
   }
 
   /** Calls a handler. `null`: it has ended. */

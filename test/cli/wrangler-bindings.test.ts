@@ -163,12 +163,16 @@ describe("describeLostBindings()", () => {
         { kind: "kv_namespaces", name: "CARTS", line: 7 },
         { kind: "kv_namespaces", name: "USERS", line: 8 },
         { kind: "d1_databases", name: "DB", line: 12 },
+        { kind: "services", name: "AUTH", line: 15 },
+        { kind: "assets", name: "ASSETS", line: 16 },
       ],
       { file: "wrangler.toml", names: new Set(["USERS"]) },
     );
     assert.deepEqual(lines, [
       'wrangler.toml:7: env.CARTS (kv_namespaces) is undefined: found no binding of this name, expected bindings: { CARTS: { kv: "carts" } } in the config file',
       "wrangler.toml:12: env.DB (d1_databases) is undefined: this server has no such binding, expected the client of a database",
+      'wrangler.toml:15: env.AUTH (services) is undefined: found no binding of this name, expected bindings: { AUTH: { service: "NAME-OF-ITS-SITE" } } in the config file',
+      "wrangler.toml:16: env.ASSETS (assets) is undefined: found no binding of this name, expected bindings: { ASSETS: { assets: true } } in the config file",
     ]);
   });
 });

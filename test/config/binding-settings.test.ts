@@ -35,6 +35,10 @@ describe("readBindings()", () => {
       HITS: { counter: "hits" },
       LOCKS: { lock: "jobs" },
       LIMITER: { rateLimit: { limit: 5, period: "1m" } },
+      API: { service: "Shop.example" },
+      SELF: { service: "default", pools: ["api"] },
+      ASSETS: { assets: true },
+      FILES: { assets: "shop.example" },
     };
     const { result, problems } = read((refuse) => readBindings(given, { folder, refuse }));
     assert.deepEqual(problems, []);
@@ -61,6 +65,10 @@ describe("readBindings()", () => {
         ...all,
         value: { kind: "rateLimit", space: "LIMITER", store, limit: 5, periodMs: 60_000 },
       },
+      { name: "API", ...all, value: { kind: "service", site: "shop.example" } },
+      { name: "SELF", ...all, pools: ["api"], value: { kind: "service", site: "default" } },
+      { name: "ASSETS", ...all, value: { kind: "assets", site: null } },
+      { name: "FILES", ...all, value: { kind: "assets", site: "shop.example" } },
     ]);
     assert.ok(!JSON.stringify(maskSecrets(result, "")).includes("hunter2"));
   });
@@ -81,6 +89,10 @@ describe("readBindings()", () => {
       /needs no store/,
     ],
     ["a missing file", { A: { secret: "none" } }, /^bindings\.A\.secret$/, /path of a file/],
+    ["a service", { A: { service: true } }, /\.service$/, /name of a site/],
+    ["a service by its path", { A: { service: "/users" } }, /\.service$/, /name of a site/],
+    ["assets", { A: { assets: false } }, /\.assets$/, /true, the name of a site/],
+    ["a store of assets", { A: { assets: true, store: "a" } }, /\.store$/, /none here/],
     ["a limit", { A: { rateLimit: { limit: 0, period: "1m" } } }, /\.rateLimit\.limit$/, /from 1/],
     ["a period", { A: { rateLimit: { limit: 1, period: 5 } } }, /\.rateLimit\.period$/, /unit/],
   ];

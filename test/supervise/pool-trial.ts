@@ -92,6 +92,7 @@ export class Trial {
       queueAgeMs: () => 0,
       onPurge: () => assert.fail("no handler purges here"),
       onFailed: () => assert.fail("no handler fails here"),
+      onCall: () => assert.fail("no handler calls another one here"),
       onCache: () => assert.fail("no handler uses caches here"),
       onSocketActs: () => assert.fail("no handler has WebSockets here"),
       onReady: (worker) => {

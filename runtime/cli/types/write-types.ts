@@ -31,6 +31,8 @@ const TYPES: Readonly<Record<BindingValue["kind"], string>> = {
   counter: "Counter",
   lock: "Locks",
   rateLimit: "RateLimiter",
+  service: "Fetcher",
+  assets: "Fetcher",
 };
 
 /**

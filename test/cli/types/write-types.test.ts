@@ -27,6 +27,8 @@ const PROJECT: TypedProject = {
     bind("SESSIONS", { kind: "kv", ...SPACE }),
     bind("HITS", { kind: "counter", ...SPACE }),
     bind("LOCKS", { kind: "lock", ...SPACE }),
+    bind("API", { kind: "service", site: "default" }),
+    bind("ASSETS", { kind: "assets", site: null }, { sites: ["default"] }),
     bind("LIMITER", { kind: "rateLimit", ...SPACE, limit: 1, periodMs: 1000 }),
   ],
   variables: ["DATABASE_URL", "APP_*", "GREETING", "odd-name"],
@@ -81,6 +83,7 @@ describe("writeTypes()", () => {
         const count: number = await env.HITS.add("a");
         await env.SESSIONS.put("a", "b");
         await env.CARTS?.put("a", "b");
+        const answers: (Response | undefined)[] = [await env.API.fetch("/a"), await env.ASSETS?.fetch(new URL("http://a"))];
         const { success } = await env.LIMITER.limit({ key: "a" });
         const url: string | undefined = env.DATABASE_URL ?? env["odd-name"] ?? env["APP_NAME"];
         // @ts-expect-error a parameter of another route
@@ -89,7 +92,7 @@ describe("writeTypes()", () => {
         await env.CARTS.put("a", "b");
         // @ts-expect-error env is frozen
         env.GREETING = "b";
-        return Response.json([texts, count, success, url]);
+        return Response.json([texts, count, success, url, answers.length]);
       });
       export type Rest = RouteParams<"/docs/**:path">;
       export const rest = (context: Context<Rest>): string => context.params.path;

@@ -1,0 +1,232 @@
+import type { AsyncLocalStorage } from "node:async_hooks";
+import type { Fetcher } from "../api.ts";
+import type { Channel } from "../channel/channel.ts";
+import {
+  BODY_FOLLOWS,
+  CALL_CREDIT_BYTES,
+  type CallNumber,
+  type CallReply,
+  type CallUse,
+  Kind,
+  type RouteNumber,
+  type ToPrimary,
+  type ToWorker,
+} from "../channel/messages.ts";
+import { parseFields } from "../web/fields.ts";
+import { CachedBody } from "./cached-body.ts";
+import { ResponseBody } from "./response-body.ts";
+import type { Running } from "./running.ts";
+import { toCallRequest } from "./to-call-request.ts";
+
+/** A binding whose `fetch()` calls handlers, or asks for files. */
+export interface CallBinding {
+  /** Its name in `env`. */
+  readonly name: string;
+  readonly use: CallUse;
+  /** The site that answers; `null`: the one whose handler calls. */
+  readonly site: string | null;
+}
+
+/** Tells which exchange a call belongs to. */
+export interface CallSources {
+  readonly running: AsyncLocalStorage<Running>;
+  /** Returns the name of the site of a route. */
+  readonly siteOf: (route: RouteNumber) => string;
+}
+
+/** A call whose answer is not complete. */
+interface Call {
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: unknown) => void;
+  /** Stops to listen to the signals of the caller. */
+  readonly ignoreSignals: () => void;
+  /** Sends the body of the request; `null`: it has none. */
+  sending: ResponseBody | null;
+  /** Receives the body of the answer; `null`: its head is not here, or it has none. */
+  body: CachedBody | null;
+}
+
+/** Most calls of a worker at a time. */
+const MOST_CALLS = 1_000;
+
+const DEFAULT_SITE = "default";
+
+/**
+ * The calls of this worker's handlers to other handlers, and to files of public folders. The primary leads each call to a worker
+ * or a file, as it does with requests of clients.
+ *
+ *     waiting ──whole answer──▶ over
+ *        ├──head──▶ reading ──last byte──▶ over
+ *        └────────────┴── caller's signal aborts, body dropped, failure ──▶ over
+ */
+export class ServiceCalls {
+  readonly #channel: Pick<Channel<ToWorker, ToPrimary>, "send">;
+  readonly #calls = new Map<CallNumber, Call>();
+  /** Ends the bodies that handlers dropped without reading them. */
+  readonly #dropped = new FinalizationRegistry<CallNumber>((number) => this.#cancel(number));
+  #sources: CallSources | null = null;
+  #last: CallNumber = 0;
+
+  constructor(channel: Pick<Channel<ToWorker, ToPrimary>, "send">) {
+    this.#channel = channel;
+  }
+
+  /** The worker serves from now on. Earlier calls belong to no exchange. */
+  serve(sources: CallSources): void {
+    this.#sources = sources;
+  }
+
+  /** Creates the value of a binding. */
+  createFetcher(binding: CallBinding): Fetcher {
+    return Object.freeze({
+      fetch: async (input: string | URL | Request, init?: RequestInit) =>
+        this.#fetch(binding, toCallRequest(binding, input, init)),
+    });
+  }
+
+  /** Takes a message of the primary. */
+  receive(reply: CallReply): void {
+    const number = reply[1];
+    const call = this.#calls.get(number);
+    if (call === undefined) return;
+    switch (reply[0]) {
+      case Kind.callAnswer:
+        this.#answer(number, call, reply);
+        return;
+      case Kind.callChunk:
+        call.body?.push(reply[2]);
+        return;
+      case Kind.callEnd:
+        this.#end(number, call);
+        if (reply[2]) call.body?.finish();
+        else call.body?.fail(new TypeError("Cannot read the body of a call: it broke off"));
+        return;
+      case Kind.callCredit:
+        call.sending?.grant(reply[2]);
+    }
+  }
+
+  #fetch(
+    { name, use, site }: CallBinding,
+    { method, url, fields, body, signal }: ReturnType<typeof toCallRequest>,
+  ): Promise<Response> {
+    signal.throwIfAborted();
+    if (this.#calls.size >= MOST_CALLS) {
+      throw new Error(
+        `Cannot call env.${name}: found ${MOST_CALLS} calls of this worker without a whole answer, expected fewer. Read or cancel the bodies of answers`,
+      );
+    }
+    const running = this.#sources?.running.getStore();
+    const own = running?.signal() ?? null;
+    own?.throwIfAborted();
+    const { depth = 0, clientAddress = "127.0.0.1", deadline = null, route } = running?.facts ?? {};
+    const ownSite = route === undefined ? "" : (this.#sources?.siteOf(route) ?? "");
+    const number = ++this.#last;
+    return new Promise((resolve, reject) => {
+      const signals = own === null ? [signal] : [signal, own];
+      const onAbort = (event: Event): void => {
+        // The listener is on signals only.
+        this.#fail(number, (event.target as AbortSignal).reason);
+      };
+      for (const each of signals) each.addEventListener("abort", onAbort, { once: true });
+      const ignoreSignals = (): void => {
+        for (const each of signals) each.removeEventListener("abort", onAbort);
+      };
+      const call: Call = { resolve, reject, ignoreSignals, sending: null, body: null };
+      this.#calls.set(number, call);
+      this.#channel.send(
+        [
+          Kind.call,
+          number,
+          use,
+          site ?? (ownSite || DEFAULT_SITE),
+          depth,
+          method,
+          url,
+          fields,
+          clientAddress,
+          toTimeoutMs(deadline),
+          body !== null,
+        ],
+        url.length + fields.length,
+      );
+      if (body !== null) void this.#sendBody(number, call, body);
+    });
+  }
+
+  async #sendBody(number: CallNumber, call: Call, body: ReadableStream<Uint8Array>): Promise<void> {
+    const sending = new ResponseBody(body, {
+      creditBytes: CALL_CREDIT_BYTES,
+      announcedBytes: null,
+      isCoded: false,
+      encoder: null,
+      onEncoded: () => {},
+      send: (bytes) => this.#channel.send([Kind.callPiece, number, bytes], bytes.length),
+    });
+    call.sending = sending;
+    try {
+      await sending.sendAll();
+      if (this.#calls.has(number)) this.#channel.send([Kind.callPieceEnd, number, true]);
+    } catch (error) {
+      this.#fail(number, error);
+    }
+  }
+
+  #answer(
+    number: CallNumber,
+    call: Call,
+    [, , head, body]: Extract<CallReply, readonly [typeof Kind.callAnswer, ...unknown[]]>,
+  ): void {
+    if (head === null) {
+      this.#end(number, call);
+      call.reject(new Error(typeof body === "string" ? body : "Cannot call: the server failed"));
+      return;
+    }
+    const [status, statusText, block] = head;
+    const init = { status, statusText, headers: parseFields(block) };
+    if (body !== BODY_FOLLOWS) {
+      this.#end(number, call);
+      // The bytes of a message are lent.
+      const own = body instanceof Uint8Array ? new Uint8Array(body) : body;
+      call.resolve(new Response(own, init));
+      return;
+    }
+    call.body = new CachedBody({
+      sizeBytes: Infinity,
+      grant: (bytes) => this.#channel.send([Kind.callGrant, number, bytes]),
+      onEnd: (isWhole) => {
+        if (!isWhole) this.#cancel(number);
+      },
+    });
+    const stream = call.body.openStream();
+    this.#dropped.register(stream, number);
+    call.resolve(new Response(stream, init));
+  }
+
+  /** Ends a call with an error of the caller's side. */
+  #fail(number: CallNumber, error: unknown): void {
+    const call = this.#calls.get(number);
+    if (call === undefined) return;
+    this.#cancel(number);
+    call.reject(error);
+    call.body?.fail(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #cancel(number: CallNumber): void {
+    const call = this.#calls.get(number);
+    if (call === undefined) return;
+    this.#end(number, call);
+    this.#channel.send([Kind.callCancel, number]);
+  }
+
+  #end(number: CallNumber, call: Call): void {
+    this.#calls.delete(number);
+    call.ignoreSignals();
+    call.sending?.cancel(new DOMException("The call is over", "AbortError"));
+  }
+}
+
+/** Returns the time until a deadline; 0: there is none, or work goes on after it. */
+function toTimeoutMs(deadline: number | null): number {
+  return deadline === null ? 0 : Math.max(0, deadline - Date.now());
+}
