@@ -275,8 +275,12 @@ function decideFraming(
       return `the Transfer-Encoding ${quote(transferEncoding)}, expected chunked`;
     if (!head.keeps) return "Transfer-Encoding with HTTP/1.0";
   }
-  if (connection !== "" && splitList(connection).includes("close")) head.keeps = false;
+  const options = connection === "" ? [] : splitList(connection);
+  if (options.includes("close")) head.keeps = false;
   const { status } = head;
+  // RFC 6455 section 4.1.
+  if (status === 101 && !options.includes("upgrade"))
+    return "a 101 whose Connection does not name upgrade";
   if (status < 200 || status === 204) {
     head.bodyBytes = 0;
     // They have no body. A server that announces one may send it, and then only a new connection is safe.

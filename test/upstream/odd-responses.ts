@@ -772,6 +772,29 @@ const INFORMATIONAL: OddResponse[] = [
     },
   },
   {
+    section: "RFC 6455 4.1",
+    name: "101 without Connection",
+    bytes: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nframes",
+    asksForUpgrade: true,
+    meaning: null,
+  },
+  {
+    section: "RFC 6455 4.1",
+    name: "101 with a Connection that does not name upgrade",
+    bytes:
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: keep-alive\r\n\r\nframes",
+    asksForUpgrade: true,
+    meaning: null,
+  },
+  {
+    section: "RFC 6455 4.1",
+    name: "101 with a list in Connection that names upgrade",
+    bytes:
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: keep-alive, UPGRADE\r\nUpgrade: websocket\r\n\r\nframes",
+    asksForUpgrade: true,
+    meaning: { status: 101, body: "frames", fields: "upgrade\nwebsocket", switched: true },
+  },
+  {
     section: "RFC 9110 7.8",
     name: "200 after a request for another protocol",
     bytes: withFields(""),
