@@ -290,13 +290,13 @@ describe("a WebSocket of an ASGI application", { ...TIMEOUT, skip }, () => {
     "ends with 1012 at a reload, when its worker is lost, and with 1001 at the end",
     TIMEOUT,
     async (t) => {
-      const before = await (await server.fetch("/pid")).text();
+      const firstPid = await (await server.fetch("/pid")).text();
       const first = await open(t, "/echo?reloaded");
       await new Reloads(server).next();
       assert.deepEqual(await first.closed, { code: 1012, reason: "the server reloads" });
       await server.until(has("reloaded disconnect 1012 the server reloads"));
       const pid = await (await server.fetch("/pid")).text();
-      assert.notEqual(pid, before);
+      assert.notEqual(pid, firstPid);
 
       const second = await open(t, "/echo?lost");
       process.kill(Number(pid), "SIGKILL");

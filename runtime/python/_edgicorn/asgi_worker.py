@@ -6,11 +6,10 @@ import asyncio
 import socket
 import threading
 import time
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import protocol as p
 from .asgi import AsgiExchange
-from .asgi_socket import AsgiSocket, asks_for_socket
 from .codec import FrameReader, make_packer, to_frame
 from .current import of_task, to_current
 from .lifespan import Lifespan
@@ -18,6 +17,9 @@ from .loading import LoadError
 from .logs import Log
 from .mount import depth_of
 from .vitals import to_vitals
+
+if TYPE_CHECKING:
+    from .asgi_socket import AsgiSocket
 
 #: Most bytes of messages in one frame, unless a single message is larger.
 _FLUSH_BYTES = 256 * 1024
@@ -157,12 +159,12 @@ class AsgiWorker(asyncio.Protocol):
         else:
             self.loop.call_soon_threadsafe(self.send, message)
 
-    def accepted_socket(self, socket: AsgiSocket) -> None:
+    def accepted_socket(self, socket: "AsgiSocket") -> None:
         """The application has accepted a WebSocket, so its exchange is over."""
         self._exchanges.pop(socket.id, None)
         self._sockets[socket.id] = socket
 
-    def forget_socket(self, socket: AsgiSocket) -> None:
+    def forget_socket(self, socket: "AsgiSocket") -> None:
         """The primary has told the end of a WebSocket."""
         self._sockets.pop(socket.id, None)
 
@@ -224,16 +226,21 @@ class AsgiWorker(asyncio.Protocol):
 
     def _begin_exchange(self, message: "list[Any]") -> None:
         number = message[p.ID]
-        fields = message[p.FIELDS]
-        exchange: "AsgiExchange | AsgiSocket"
-        if "upgrade\n" in fields and message[p.METHOD] == "GET" and asks_for_socket(fields):
-            exchange = AsgiSocket(self, message)
-        else:
+        exchange = self._to_socket(message) if "upgrade\n" in message[p.FIELDS] else None
+        if exchange is None:
             exchange = AsgiExchange(self, message)
         self._exchanges[number] = exchange
         token = of_task.set(to_current(message))
         self._running[exchange] = self.loop.create_task(exchange.run())
         of_task.reset(token)
+
+    def _to_socket(self, message: "list[Any]") -> "AsgiExchange | AsgiSocket | None":
+        """Returns the WebSocket that a request asks for; `None`: it asks for none."""
+        # Most applications have no WebSockets.
+        from .asgi_socket import AsgiSocket, asks_for_socket
+
+        is_asked = message[p.METHOD] == "GET" and asks_for_socket(message[p.FIELDS])
+        return AsgiSocket(self, message) if is_asked else None
 
     def _look_drained(self) -> None:
         if self._draining and not self._running and not self.drained.done():
