@@ -17,7 +17,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const EDGICORN = "node_modules/.bin/edgicorn";
 const PORTS = ["--http", "0", "--https", "off", "--workers", "1", "--log-format", "json"];
 
-describe("a project of one's own", { timeout: 300_000 }, () => {
+describe("a project of one's own", { timeout: 900_000 }, () => {
   let packed: PackedPackage;
   // A hook that is set within a hook ends with it.
   const cleanups: (() => void | Promise<void>)[] = [];

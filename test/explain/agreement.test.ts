@@ -170,6 +170,8 @@ function describeVerdict({ verdict, route, request }: Explanation): string {
 
 describe("explain()", { timeout: 300_000 }, () => {
   const owner = new SuiteOwner();
+  /** The server of the owner uses them until its end. */
+  const folders = new SuiteOwner();
   let server: TestServer;
 
   before(async () => {
@@ -186,10 +188,13 @@ describe("explain()", { timeout: 300_000 }, () => {
     const { port } = upstream.address() as AddressInfo;
     server = await start(`http://127.0.0.1:${port}`);
   });
-  after(() => owner.end());
+  after(async () => {
+    await owner.end();
+    await folders.end();
+  });
 
   async function start(upstream: string): Promise<TestServer> {
-    const dir = temporaryFolder(owner);
+    const dir = temporaryFolder(folders);
     const htpasswd = join(dir, "htpasswd");
     writeFileSync(htpasswd, HTPASSWD);
     const root = join(dir, "public");

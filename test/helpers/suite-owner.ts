@@ -8,7 +8,16 @@ export class SuiteOwner implements Owner {
     this.#callbacks.push(callback);
   }
 
+  /** Runs all callbacks, also after one that fails: a server that runs on would keep the process of the tests. */
   async end(): Promise<void> {
-    for (const callback of this.#callbacks) await callback();
+    const errors: unknown[] = [];
+    for (const callback of this.#callbacks) {
+      try {
+        await callback();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join("\n"));
   }
 }

@@ -10,6 +10,7 @@ export interface Owner {
 /** Creates a folder that goes with its owner. */
 export function temporaryFolder(t: Owner): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), "edgicorn-")));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  // A process that ends may still write into it.
+  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
 }
