@@ -36,8 +36,8 @@ export interface CallSources {
 
 /** A call whose answer is not complete. */
 interface Call {
-  readonly resolve: (response: Response) => void;
-  readonly reject: (error: unknown) => void;
+  /** Settles the promise of the caller; `null` once it has the head: the call must not keep a response that the caller drops. */
+  waiting: { resolve: (response: Response) => void; reject: (error: unknown) => void } | null;
   /** Stops to listen to the signals of the caller. */
   readonly ignoreSignals: () => void;
   /** Sends the body of the request; `null`: it has none. */
@@ -48,6 +48,9 @@ interface Call {
 
 /** Most calls of a worker at a time. */
 const MOST_CALLS = 1_000;
+
+/** Most answers of which no byte was read. Beyond it the oldest one ends: its handler has dropped it, perhaps. */
+const MOST_UNREAD = 256;
 
 const DEFAULT_SITE = "default";
 
@@ -64,6 +67,8 @@ export class ServiceCalls {
   readonly #calls = new Map<CallNumber, Call>();
   /** Ends the bodies that handlers dropped without reading them. */
   readonly #dropped = new FinalizationRegistry<CallNumber>((number) => this.#cancel(number));
+  /** Calls with a body of which the handler has read nothing, the oldest first. */
+  readonly #unread = new Set<CallNumber>();
   #sources: CallSources | null = null;
   #last: CallNumber = 0;
 
@@ -132,7 +137,7 @@ export class ServiceCalls {
       const ignoreSignals = (): void => {
         for (const each of signals) each.removeEventListener("abort", onAbort);
       };
-      const call: Call = { resolve, reject, ignoreSignals, sending: null, body: null };
+      const call: Call = { waiting: { resolve, reject }, ignoreSignals, sending: null, body: null };
       this.#calls.set(number, call);
       this.#channel.send(
         [
@@ -177,9 +182,13 @@ export class ServiceCalls {
     call: Call,
     [, , head, body]: Extract<CallReply, readonly [typeof Kind.callAnswer, ...unknown[]]>,
   ): void {
+    const { waiting } = call;
+    call.waiting = null;
     if (head === null) {
       this.#end(number, call);
-      call.reject(new Error(typeof body === "string" ? body : "Cannot call: the server failed"));
+      waiting?.reject(
+        new Error(typeof body === "string" ? body : "Cannot call: the server failed"),
+      );
       return;
     }
     const [status, statusText, block] = head;
@@ -188,19 +197,27 @@ export class ServiceCalls {
       this.#end(number, call);
       // The bytes of a message are lent.
       const own = body instanceof Uint8Array ? new Uint8Array(body) : body;
-      call.resolve(new Response(own, init));
+      waiting?.resolve(new Response(own, init));
       return;
     }
     call.body = new CachedBody({
       sizeBytes: Infinity,
-      grant: (bytes) => this.#channel.send([Kind.callGrant, number, bytes]),
+      grant: (bytes) => {
+        this.#unread.delete(number);
+        this.#channel.send([Kind.callGrant, number, bytes]);
+      },
       onEnd: (isWhole) => {
         if (!isWhole) this.#cancel(number);
       },
     });
     const stream = call.body.openStream();
     this.#dropped.register(stream, number);
-    call.resolve(new Response(stream, init));
+    waiting?.resolve(new Response(stream, init));
+    this.#unread.add(number);
+    const [oldest] = this.#unread;
+    if (oldest === undefined || this.#unread.size <= MOST_UNREAD) return;
+    const found = `found ${MOST_UNREAD} newer answers that no handler has read`;
+    this.#fail(oldest, new TypeError(`Cannot read the body of a call: ${found}`));
   }
 
   /** Ends a call with an error of the caller's side. */
@@ -208,7 +225,7 @@ export class ServiceCalls {
     const call = this.#calls.get(number);
     if (call === undefined) return;
     this.#cancel(number);
-    call.reject(error);
+    call.waiting?.reject(error);
     call.body?.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
@@ -221,6 +238,7 @@ export class ServiceCalls {
 
   #end(number: CallNumber, call: Call): void {
     this.#calls.delete(number);
+    this.#unread.delete(number);
     call.ignoreSignals();
     call.sending?.cancel(new DOMException("The call is over", "AbortError"));
   }
