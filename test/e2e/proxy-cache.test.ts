@@ -69,7 +69,9 @@ async function openRequests(): Promise<number> {
 
 /** Sends many requests for a held path, and waits until all of them are at the server. */
 async function rush(t: TestContext, path: string, count: number): Promise<Promise<Response>[]> {
-  const sent = Array.from({ length: count }, () => server.fetch(path));
+  // The server may close idle connections at any moment: no request uses one of an earlier rush.
+  const headers = { connection: "close" };
+  const sent = Array.from({ length: count }, () => server.fetch(path, { headers }));
   for (const each of sent) each.catch(() => {});
   await eventually(t, async () => (await openRequests()) >= count);
   return sent;
