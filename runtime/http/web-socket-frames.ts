@@ -140,14 +140,19 @@ function createInflating(
   Receiver: ReceiverClass,
   { inflate, ...options }: ReceiverOptions & { inflate: Inflate },
 ): FrameReceiver {
-  const { maxPayload } = options;
-  const receiver = new Receiver({ ...options, extensions: { "permessage-deflate": true } });
+  const largestBytes = options.maxPayload;
+  const receiver = new Receiver({
+    ...options,
+    // Random bytes grow a little, by at most an eighth with zlib. The receiver of the message bounds plain ones.
+    maxPayload: largestBytes + (largestBytes >> 3) + 64,
+    extensions: { "permessage-deflate": true },
+  });
   /** The frames of the message so far. The package bounds their bytes, and their number. */
   let frames: Buffer[] = [];
   receiver.decompress = (bytes, done) => {
     frames.push(bytes);
     if (receiver._fin) {
-      const message = inflate(Buffer.concat(frames), maxPayload);
+      const message = inflate(Buffer.concat(frames), largestBytes);
       frames = [];
       if (typeof message === "number") {
         const isTooLarge = message === CLOSE_CODES.messageTooBig;

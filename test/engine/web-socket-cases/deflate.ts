@@ -203,6 +203,13 @@ const MESSAGES: readonly FrameRow[] = [
   },
 ];
 
+/** Bytes that do not shrink: their compressed form is larger than the limit. */
+const RANDOM = Buffer.alloc(DEFLATE_LIMIT_BYTES);
+for (let at = 0, state = 1; at < RANDOM.length; at++) {
+  state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+  RANDOM[at] = state >>> 24;
+}
+
 /** Messages that break a rule, or the limit (RFC 7692 sections 6, 7.2.2 and 8). */
 const BROKEN: readonly FrameRow[] = [
   broken("RFC 7692 6", "RSV1 in a continuation of a compressed message", {
@@ -281,5 +288,23 @@ const BROKEN: readonly FrameRow[] = [
   }),
 ];
 
+/** The Node engine answers plain what does not shrink; the library does not look. */
+const INCOMPRESSIBLE: FrameRow = {
+  section: "RFC 7692 8",
+  name: "a message of the limit, which grew",
+  send: [{ rsv: RSV1, opcode: binary, payload: deflated(RANDOM) }],
+  outcome: echoes(`binary ${RANDOM.toString()}`),
+  uws: {
+    frames: [`deflated binary ${RANDOM.toString()}`, "close 1000"],
+    why: "the library compresses bytes that grow",
+  },
+};
+
 /** All cases of frames on a listener that compresses. */
-export const DEFLATE_ROWS: readonly FrameRow[] = [...EXAMPLES, LAST_BLOCK, ...MESSAGES, ...BROKEN];
+export const DEFLATE_ROWS: readonly FrameRow[] = [
+  ...EXAMPLES,
+  LAST_BLOCK,
+  ...MESSAGES,
+  INCOMPRESSIBLE,
+  ...BROKEN,
+];
