@@ -10,10 +10,10 @@ describe("ServiceCalls", () => {
   it("drops the oldest of many answers that are not read, and goes on", async () => {
     const sent: ToPrimary[] = [];
     const calls = new ServiceCalls({ send: (message) => sent.push(message) > 0 });
-    const { fetch } = calls.createFetcher({ name: "API", use: "service", site: "default" });
+    const api = calls.createFetcher({ name: "API", use: "service", site: "default" });
     const responses: Response[] = [];
     for (let number = 1; number <= 2_000; number++) {
-      const response = fetch("/a");
+      const response = api.fetch("/a");
       calls.receive([Kind.callAnswer, number, [200, "", ""], BODY_FOLLOWS]);
       responses.push(await response);
     }
@@ -28,8 +28,8 @@ describe("ServiceCalls", () => {
 
   it("rejects with the reason of the primary", async () => {
     const calls = new ServiceCalls({ send: () => true });
-    const { fetch } = calls.createFetcher({ name: "API", use: "service", site: "default" });
-    const answer = fetch("/a");
+    const api = calls.createFetcher({ name: "API", use: "service", site: "default" });
+    const answer = api.fetch("/a");
     calls.receive([Kind.callAnswer, 1, null, "Cannot call: as told"]);
     await assert.rejects(answer, /as told/);
   });
