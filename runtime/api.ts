@@ -19,6 +19,7 @@ export type {
   KvValue,
 } from "./bindings/kv-namespace.ts";
 export type { Lock, LockOptions, Locks } from "./bindings/lock.ts";
+export type { MessageSendRequest, Queue, QueueSendOptions } from "./bindings/queue-producer.ts";
 export type { RateLimiter } from "./bindings/rate-limiter.ts";
 
 /** A binding `service` or `assets`: it answers requests without a socket. */
@@ -124,6 +125,8 @@ export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
   /** Like the named export `scheduled`. */
   scheduled?(event: ScheduledEvent, env: E, context: Context<Params, E>): unknown;
+  /** Like the named export `queue`. */
+  queue?(batch: MessageBatch, env: E, context: Context<Params, E>): unknown;
   /** Like the named export `webSocketMessage`. */
   webSocketMessage?: WebSocketMessageHandler<E>;
   /** Like the named export `webSocketClose`. */
@@ -146,6 +149,64 @@ export interface ScheduledHandler<E = Environment> {
  * promise. It has failed when it throws or its promise rejects. It may take as long as `config.timeoutMs`.
  */
 export type Scheduled<E = Environment> = ScheduledHandler<E>["scheduled"];
+
+/** An object as default export that answers no request, and receives messages of a queue. */
+export interface QueueHandler<Body = unknown, E = Environment> {
+  queue(batch: MessageBatch<Body>, env: E, context: Context<Params, E>): unknown;
+}
+
+/**
+ * The export `queue` of a handler module: receives messages of the queue that `config.queue` names, and may return a promise.
+ * When it ends, all messages are acknowledged that `retry()` did not name. When it throws or its promise rejects, all are
+ * offered again that `ack()` did not name. It may take as long as `config.timeoutMs`.
+ */
+export type QueueFunction<Body = unknown, E = Environment> = QueueHandler<Body, E>["queue"];
+
+/** Messages for `queue()`. Compatible with the `MessageBatch` of Workers. */
+export interface MessageBatch<Body = unknown> {
+  /** Name of the queue. */
+  readonly queue: string;
+  readonly messages: readonly Message<Body>[];
+  /** Aborts when the time of `timeoutMs` is over, and when the server stops. */
+  readonly signal: AbortSignal;
+  /** Acknowledges all messages on which there was no word before. */
+  ackAll(): void;
+  /** Lets all messages be offered again on which there was no word before. */
+  retryAll(options?: { delaySeconds?: number }): void;
+}
+
+/** A message of a queue. */
+export interface Message<Body = unknown> {
+  /** The same in each attempt. */
+  readonly id: string;
+  /** When it was sent. */
+  readonly timestamp: Date;
+  readonly body: Body;
+  /** 1 the first time. */
+  readonly attempts: number;
+  /** The message has been dealt with, even if the batch fails. */
+  ack(): void;
+  /** Lets the message be offered again, after `delaySeconds` or the pause of the queue, even if the batch succeeds. */
+  retry(options?: { delaySeconds?: number }): void;
+}
+
+/** A queue of messages for `queue()`. Durations are texts such as `"10s"`, or milliseconds from 1000. */
+export interface QueueConfig {
+  /** Name of the queue. */
+  name: string;
+  /** Most messages of a batch, up to 100. Default: 10. */
+  batchSize?: number | undefined;
+  /** How long the first message of a batch waits for others. Default: not at all. */
+  batchTimeout?: string | number | undefined;
+  /** How often a message is offered again after its first attempt. Default: 3. */
+  retries?: number | undefined;
+  /** Pause before the second attempt; each further pause is twice as long. Default: `"1s"`. */
+  backoff?: string | number | undefined;
+  /** Name of the queue for messages that have no attempt left. Default: the log has a line, and the message is dropped. */
+  deadLetter?: string | undefined;
+  /** Most batches in work on one server. Default: 4. */
+  concurrency?: number | undefined;
+}
 
 /** A run of `scheduled()`. Compatible with the `ScheduledController` of Workers. */
 export interface ScheduledEvent {
@@ -256,10 +317,12 @@ export interface HandlerConfig extends HandlerSettings {
   rateLimit?: string | { requests: number; windowMs: number } | undefined;
   /** Times at which `scheduled()` runs: cron expressions such as `0 3 * * *`, alone or with more. */
   schedule?: string | ScheduleConfig | readonly (string | ScheduleConfig)[] | undefined;
+  /** The queue whose messages `queue()` receives: its name, alone or with more. */
+  queue?: string | QueueConfig | undefined;
 }
 
 /** The export `config` of a `_middleware` file: defaults for the handlers of its folder. */
-export interface FolderConfig extends Omit<HandlerConfig, "methods" | "schedule"> {
+export interface FolderConfig extends Omit<HandlerConfig, "methods" | "schedule" | "queue"> {
   /**
    * True if files of the public folder below this path run through the middleware, too: `next()` stands for the file. Must be
    * written as `true` or `false`. Default: false.
@@ -273,7 +336,9 @@ export interface FolderConfig extends Omit<HandlerConfig, "methods" | "schedule"
 export function defineHandler<P extends Params = Params>(
   handler: HandlerFunction<P>,
 ): HandlerFunction<P>;
-export function defineHandler<T extends FetchHandler | ScheduledHandler>(handler: T): T;
+export function defineHandler<T extends FetchHandler | ScheduledHandler | QueueHandler>(
+  handler: T,
+): T;
 export function defineHandler<T>(handler: T): T {
   return handler;
 }

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { extname } from "node:path";
+import { extname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { CacheByPolicy } from "./cache/by-policy.ts";
@@ -8,11 +8,13 @@ import type { Config } from "./config/config.ts";
 import type { Explanation, Question } from "./control/explanation.ts";
 import type { ShadowEvent, ShadowRequest } from "./control/shadowing.ts";
 import type { CronJobs } from "./cron/cron-jobs.ts";
+import type { QueueConsumers } from "./queues/queue-consumers.ts";
 import type {
   CacheInfo,
   CronJobInfo,
   CronRunReport,
   GenerationInfo,
+  QueueInfo,
   ReloadReport,
   UpstreamGroupInfo,
 } from "./control/operations.ts";
@@ -21,6 +23,7 @@ import { toHttp2Options, toListenerSettings } from "./engine/listener-settings.t
 import { recordRequests } from "./engine/record-requests.ts";
 import { loadEngine } from "./engine/load-engine.ts";
 import type { PublicFolders } from "./files/public-folders.ts";
+import { STORES_FOLDER } from "./handlers/pool-plan.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import type { Client, ExchangeId } from "./http/client.ts";
 import { parseTarget } from "./http/target-path.ts";
@@ -88,6 +91,9 @@ export class Primary {
   /** `null`: no handler has had times so far. */
   #cron: Promise<CronJobs> | null = null;
   #cronJobs: CronJobs | null = null;
+  /** `null`: no handler has received a queue so far. */
+  #queues: Promise<QueueConsumers> | null = null;
+  #queueConsumers: QueueConsumers | null = null;
 
   private constructor(options: PrimaryOptions) {
     const { config, certificates, warnings, loadSetup } = options;
@@ -302,17 +308,24 @@ export class Primary {
     return this.#cronJobs?.info ?? [];
   }
 
-  /** Begins the runs of handlers with times, now and after each reload. Call once this process serves alone. */
+  /** The queues that handlers receive. */
+  get queues(): QueueInfo[] {
+    return this.#queueConsumers?.info ?? [];
+  }
+
+  /** Begins the runs of handlers with times and the batches of queues, now and after each reload. Call once this process serves alone. */
   startCron(): void {
     if (this.#cronPhase !== "waiting") return;
     this.#cronPhase = "on";
     this.#renewCron();
+    this.#renewQueues();
   }
 
-  /** Begins no further run. Runs in flight go on. */
+  /** Begins no further run and no further batch. Those in flight go on. */
   stopCron(): void {
     this.#cronPhase = "off";
     this.#cronJobs?.stop();
+    this.#queueConsumers?.stop();
   }
 
   /**
@@ -583,6 +596,7 @@ export class Primary {
     this.#renewSites();
     this.#parts.listeners.change(toListenerSettings(setup.config));
     this.#renewCron();
+    this.#renewQueues();
   }
 
   /** Gives the handlers with times of the present generation to the part that runs them, which is loaded on demand. */
@@ -595,6 +609,34 @@ export class Primary {
     this.#cron
       .then((jobs) => jobs.use(handlers, this.#cronStore))
       .catch((error: unknown) => log.error({ err: error }, "cannot run handlers at their times"));
+  }
+
+  /** Gives the handlers with queues of the present generation to the part that receives, which is loaded on demand. */
+  #renewQueues(): void {
+    if (this.#cronPhase !== "on") return;
+    const handlers = this.config.queues ? this.generation.listQueues() : [];
+    if (handlers.length === 0 && this.#queues === null) return;
+    this.#queues ??= this.#loadQueues();
+    const { log } = this.#parts;
+    const { bindings, stores } = this.config;
+    this.#queues
+      .then((consumers) => consumers.use(handlers, { bindings, stores }))
+      .catch((error: unknown) => log.error({ err: error }, "cannot receive from queues"));
+  }
+
+  async #loadQueues(): Promise<QueueConsumers> {
+    const { QueueConsumers } = await import("./queues/queue-consumers.ts");
+    const { log, ids, requestLog } = this.#parts;
+    const consumers = new QueueConsumers({
+      log,
+      storesDir: join(this.config.stateDir, STORES_FOLDER),
+      nextId: () => ids.nextExchange(),
+      onFailure: (client, status) => requestLog.noteFailure(client, status),
+    });
+    this.#queueConsumers = consumers;
+    // The server may have been stopped meanwhile.
+    if (this.#cronPhase === "off") consumers.stop();
+    return consumers;
   }
 
   /** The store that decides which of several servers does a run; `null`: this one does all. */
@@ -649,6 +691,7 @@ export class Primary {
     const traced = tracer.close(LAST_TRACES_MS);
     const { files } = this;
     const cron = this.#cronJobs?.close();
+    const queues = this.#queueConsumers?.close();
     // A disk that hangs must not keep the process.
     const closed = Promise.all([
       files.destroy(),
@@ -656,6 +699,7 @@ export class Primary {
       cache.close(),
       traced,
       cron,
+      queues,
       joined.close(),
     ]);
     await Promise.race([closed, delay(LAST_CLOSE_MS, null, { ref: false })]);

@@ -5,6 +5,7 @@ import type { Store } from "../stores/store.ts";
 import { createCounter } from "./counter.ts";
 import { createKvNamespace } from "./kv-namespace.ts";
 import { createLocks } from "./lock.ts";
+import { createQueueProducer } from "./queue-producer.ts";
 import { createRateLimiter } from "./rate-limiter.ts";
 
 /** Longest wait for a write to an embedded store. */
@@ -100,6 +101,11 @@ function createValue(
       return createCounter(storeOf(value.store), { space: `counter:${value.space}` });
     case "lock":
       return createLocks(storeOf(value.store), { space: `lock:${value.space}` });
+    case "queue":
+      return createQueueProducer(storeOf(value.store), {
+        name: value.space,
+        mostMessages: value.limit,
+      });
     case "rateLimit": {
       const { limit, periodMs } = value;
       const space = `limit:${value.space}:${periodMs}`;

@@ -1,6 +1,7 @@
 import type { HandlerLimits } from "../config/handler-settings.ts";
 import type { WorkerBindings } from "../lib/binding-settings.ts";
 import type { Rate } from "../lib/rate.ts";
+import type { QueueConfig } from "../config/queue-config.ts";
 import type { Schedule } from "../lib/schedules.ts";
 /**
  * Every message that crosses between the primary and a worker, in both directions. The same protocol in prose, for
@@ -131,6 +132,19 @@ export const SCHEDULED_FIELDS = {
   handler: "handler",
   cron: "cron",
   time: "scheduled-time",
+} as const;
+
+/**
+ * Method of a request that runs `queue()` of a handler, with a batch as its body (`queue-batch.ts`). No client can send it. The
+ * fields are those of `QUEUE_FIELDS`. The status of the response is 200 after success, and 500 after a failure that was logged;
+ * its body has the words of the handler on the messages.
+ */
+export const QUEUE_METHOD = "@queue";
+
+/** Fields of such a request: index of the handler in its route, name of the queue. */
+export const QUEUE_FIELDS = {
+  handler: "handler",
+  queue: "queue",
 } as const;
 
 /** Stands in place of a body that follows in chunks. */
@@ -267,6 +281,15 @@ export interface RouteReport {
   hasSockets?: boolean;
   /** Handlers of the route that run at times; absent: none. */
   scheduled?: ScheduledReport[] | undefined;
+  /** Handlers of the route that receive messages of queues; absent: none. */
+  queues?: QueueReport[] | undefined;
+}
+
+/** A handler with `queue()`, and its queue. */
+export interface QueueReport {
+  /** Index of the handler among those of its route. */
+  handler: number;
+  queue: QueueConfig;
 }
 
 /** A handler with `scheduled()`, and its times. */

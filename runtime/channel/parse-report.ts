@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { HANDLER_SETTINGS } from "../config/handler-settings.ts";
+import { QUEUE_NAME } from "../config/queue-config.ts";
 import { CATCH_UPS, OVERLAPS } from "../lib/schedules.ts";
 import { describeElement } from "./describe-element.ts";
 import type { BootFailure, HandlerFailure, RouteLimits, WorkerReport } from "./messages.ts";
@@ -40,6 +41,21 @@ const scheduledHandler = z.object({
   schedules: z.array(schedule),
 });
 
+const whole = z.int().check(z.minimum(0));
+
+const queueHandler = z.object({
+  handler: whole,
+  queue: z.object({
+    name: z.string().check(z.regex(QUEUE_NAME)),
+    batchSize: z.int().check(z.minimum(1)),
+    batchTimeoutMs: whole,
+    retries: whole,
+    backoffMs: whole,
+    deadLetter: z.nullable(z.string().check(z.regex(QUEUE_NAME))),
+    concurrency: z.int().check(z.minimum(1)),
+  }),
+});
+
 const reportSchema = z.object({
   pid: z.number(),
   routes: z.array(
@@ -50,6 +66,7 @@ const reportSchema = z.object({
         methodLimits: z.record(z.string(), limitsSchema),
         hasSockets: z._default(z.boolean(), false),
         scheduled: z.optional(z.array(scheduledHandler)),
+        queues: z.optional(z.array(queueHandler)),
       }),
     ),
   ),

@@ -112,6 +112,7 @@ function toFlags(
     maxRequestsPerAddress: "off",
     // A drill must not send mails, or run other work of the handlers.
     cron: "off",
+    queues: "off",
     accessLog: "off",
     logFile: "off",
     logFormat: "json",

@@ -7,6 +7,7 @@ import type {
   Status,
 } from "../control/operations.ts";
 import { formatCron } from "./format-cron.ts";
+import { formatQueues } from "./format-queues.ts";
 import { formatCache } from "./format-cache.ts";
 import { formatLive, formatProblems, toWorkerCells } from "./format-live.ts";
 import { formatTable } from "./format-table.ts";
@@ -77,6 +78,7 @@ export function formatStatus(status: Status): string {
     ...formatUpstreams(status.upstreams ?? []),
     ...(status.cache === undefined ? [] : formatCache(status.cache)),
     ...(status.cron === undefined ? [] : formatCron(status.cron).trimEnd().split("\n")),
+    ...(status.queues === undefined ? [] : formatQueues(status.queues)),
     ...formatTraffic(status.traffic),
     ...(live === undefined ? [] : formatLive(live)),
     ...status.certificates.map(formatCertificate),

@@ -15,6 +15,7 @@ const DECLARATIONS: Readonly<Record<string, (name: string) => string>> = {
   assets: () => "{ assets: true }",
   vars: () => '"its text"',
   kv_namespaces: (name) => `{ kv: ${JSON.stringify(name.toLowerCase())} }`,
+  queues: (name) => `{ queue: ${JSON.stringify(name.toLowerCase())} }`,
   ratelimits: () => '{ rateLimit: { limit: 100, period: "60s" } }',
   services: () => '{ service: "NAME-OF-ITS-SITE" }',
 };
@@ -31,7 +32,6 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   images: "a package such as sharp",
   mtls_certificates: "fetch() of undici with a certificate",
   pipelines: "the client of a service",
-  queues: "the client of a queue, or waitUntil() for work after an answer",
   r2_buckets: "the client of an object store",
   secrets_store_secrets: 'a binding such as { secret: "FILE" }, which is a text',
   send_email: "a package such as nodemailer",

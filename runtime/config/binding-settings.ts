@@ -38,6 +38,8 @@ export type UserBindingValue =
   | { service: string }
   /** Files of the public folder: `true`: of the site of the handler; or a site by its name, or `"default"`. */
   | { assets: true | string }
+  /** Name of a queue of messages, or an object with its name and the most messages that it holds. Default: 100,000. */
+  | { queue: string | { name: string; limit?: number } }
   /** Calls that are admitted for each key in each period. */
   | { rateLimit: { limit: number; period: Duration } };
 
@@ -62,9 +64,9 @@ interface Place {
   refuse: Refuse;
 }
 
-const KINDS = ["var", "secret", "kv", "counter", "lock", "rateLimit", "service", "assets"] as const;
+const KINDS = ["var", "secret", "kv", "counter", "lock", "queue", "rateLimit", "service", "assets"] as const;
 const SCOPES = ["pools", "sites", "store"] as const;
-const WITH_STORE: readonly string[] = ["kv", "counter", "lock", "rateLimit"];
+const WITH_STORE: readonly string[] = ["kv", "counter", "lock", "queue", "rateLimit"];
 
 /** The names that JavaScript lets a program write after a dot. */
 const NAME = /^[A-Za-z_$][\w$]*$/;
@@ -140,6 +142,8 @@ function readValue(
       return null;
     case "secret":
       return readSecret(value, place);
+    case "queue":
+      return readQueue(value, { key, store, refuse });
     case "rateLimit":
       return readRateLimit(value, { key, space: name, store, refuse });
     case "service": {
@@ -181,6 +185,29 @@ function readSecret(
     refuse(key, code, "the path of a file that has the secret and that this user may read");
     return null;
   }
+}
+
+/** Most messages of a queue whose setting has no limit, and of any queue. */
+export const QUEUE_LIMIT = 100_000;
+const MOST_QUEUE_LIMIT = 10_000_000;
+
+function readQueue(
+  value: unknown,
+  { key, store, refuse }: { key: string; store: string; refuse: Refuse },
+): BindingValue | null {
+  if (typeof value === "string") return readQueue({ name: value }, { key, store, refuse });
+  if (!isRecord(value)) {
+    refuse(key, value, `${SPACE_EXPECTED}, or an object: { name: "jobs", limit: 50000 }`);
+    return null;
+  }
+  refuseUnknown(value, ["name", "limit"], { key, refuse });
+  const { name, limit = QUEUE_LIMIT } = value;
+  const isName = typeof name === "string" && SPACE.test(name);
+  if (!isName) refuse(`${key}.name`, name, SPACE_EXPECTED);
+  const isLimit =
+    Number.isSafeInteger(limit) && Number(limit) >= 1 && Number(limit) <= MOST_QUEUE_LIMIT;
+  if (!isLimit) refuse(`${key}.limit`, limit, `a whole number from 1 to ${MOST_QUEUE_LIMIT}`);
+  return isName && isLimit ? { kind: "queue", space: name, store, limit: Number(limit) } : null;
 }
 
 function readRateLimit(
@@ -306,6 +333,21 @@ export function readEnvVariables(value: unknown, refuse: Refuse): readonly strin
   if (isList) return Object.freeze([...(value as readonly string[])]); // Each is a string.
   refuse("envVariables", value, '"all", or a list of names: ["DATABASE_URL", "APP_*"]');
   return null;
+}
+
+/** Returns a problem for each queue that two bindings keep in different stores, or with different limits. */
+export function findQueueProblems(bindings: readonly BindingSetting[]): string[] {
+  const first = new Map<string, { name: string; store: string; limit: number }>();
+  return bindings.flatMap(({ name, value }) => {
+    if (value.kind !== "queue") return [];
+    const { space, store, limit } = value;
+    const before = first.get(space);
+    if (before === undefined) first.set(space, { name, store, limit });
+    if (before === undefined || (before.store === store && before.limit === limit)) return [];
+    return [
+      `Cannot use bindings.${name}: found the queue "${space}" with the store "${store}" and the limit ${limit}, expected those of bindings.${before.name}: "${before.store}" and ${before.limit}`,
+    ];
+  });
 }
 
 /** Returns a problem for each binding that names a store or a site that the config does not have. */

@@ -3,7 +3,11 @@ import { dirname } from "node:path";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { findAcmeProblems } from "./acme.ts";
 import { findAdminProblems } from "./admin-problems.ts";
-import { findBindingProblems, findSharedStoreProblem } from "./binding-settings.ts";
+import {
+  findBindingProblems,
+  findQueueProblems,
+  findSharedStoreProblem,
+} from "./binding-settings.ts";
 import { describeValue } from "./config-file.ts";
 import type { Config } from "./config.ts";
 import { findContained } from "./contained-folders.ts";
@@ -29,6 +33,7 @@ export async function findConfigProblems(config: Config, origins: Origins): Prom
     ...findAcmeProblems(config.acme, config),
     ...findAdminProblems(config, origins.admin.label),
     ...findBindingProblems(config),
+    ...findQueueProblems(config.bindings),
     ...findSharedStoreProblem(config.relayStore, {
       stores: config.stores,
       label: origins.relayStore.label,

@@ -791,6 +791,15 @@ export const SETTINGS = {
     docs: "whether this server runs `scheduled()` of handlers at the times of `config.schedule` ([more](handlers.md#at-times)). Several servers with the same handlers need `cronStore`, or one of them should",
     reload: "switch",
   },
+  /** Whether this server gives messages of queues to handlers with `queue()`. Default: on. */
+  queues: {
+    field: "queues",
+    type: onOff(),
+    default: "on",
+    help: "run queue() of handlers for messages of queues",
+    docs: "whether this server gives messages to `queue()` of handlers ([more](queues.md)). Handlers can send messages in both cases",
+    reload: "switch",
+  },
   /** A key of `stores` with Redis: servers that share it do each run once. Default: `"off"`, each server does all runs. */
   cronStore: {
     field: "cronStore",

@@ -176,6 +176,26 @@ const cronJob = z.object({
   missed: z.number(),
 });
 
+const queue = z.object({
+  queue: z.string(),
+  store: z.string(),
+  site: z.string(),
+  route: z.string(),
+  file: z.string(),
+  pool: z.string(),
+  waiting: z.number(),
+  delayed: z.number(),
+  inWork: z.number(),
+  dead: z.number(),
+  batches: z.number(),
+  results: z.record(z.string(), z.number()),
+  acknowledged: z.number(),
+  retried: z.number(),
+  buried: z.number(),
+  dropped: z.number(),
+  lost: z.number(),
+});
+
 /** The answer to `/cron`. */
 export const cronSchema: z.ZodMiniType<CronJobInfo[]> = z.array(cronJob);
 
@@ -229,6 +249,7 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   upstreams: z.optional(z.array(upstreamGroup)),
   cache: z.optional(cache),
   cron: z.optional(z.array(cronJob)),
+  queues: z.optional(z.array(queue)),
   // Servers of earlier versions do not send it.
   certificates: z._default(
     z.array(z.object({ names: z.array(z.string()), notAfter: z.string(), isDue: z.boolean() })),

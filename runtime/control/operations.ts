@@ -144,6 +144,42 @@ export interface CronJobInfo {
   missed: number;
 }
 
+/** A queue that a handler receives. Numbers of messages are counted every few seconds, over all servers. */
+export interface QueueInfo {
+  /** Name of the queue. */
+  queue: string;
+  /** Name of its store. */
+  store: string;
+  /** Name of the site of its handler. */
+  site: string;
+  route: string;
+  /** Relative to the folder of the site's handlers. */
+  file: string;
+  pool: string;
+  /** Messages that are due. */
+  waiting: number;
+  /** Messages that are not due yet. */
+  delayed: number;
+  /** Messages that a server has taken. */
+  inWork: number;
+  /** Messages in the dead-letter queue. */
+  dead: number;
+  /** Batches in work on this server. */
+  batches: number;
+  /** Batches of this server since its start, by result: `done`, `failed`, `timed out`, `lost`, `refused`. */
+  results: Readonly<Record<string, number>>;
+  /** Messages that this server has acknowledged since its start. */
+  acknowledged: number;
+  /** Attempts of this server after which a message waits for the next one. */
+  retried: number;
+  /** Messages that this server has moved to the dead-letter queue. */
+  buried: number;
+  /** Messages that this server has dropped. */
+  dropped: number;
+  /** Messages whose lease this server has lost. */
+  lost: number;
+}
+
 /** The result of a run for an operator. */
 export interface CronRunReport {
   route: string;
@@ -232,6 +268,8 @@ export interface Status {
   cache?: CacheInfo | undefined;
   /** Handlers that run at times; absent: none. */
   cron?: readonly CronJobInfo[] | undefined;
+  /** Queues that handlers receive; absent: none. */
+  queues?: readonly QueueInfo[] | undefined;
   /** The certificates that it serves, the default one first. */
   certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */

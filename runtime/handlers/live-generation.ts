@@ -9,6 +9,7 @@ import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
 import {
   createSiteRoutes,
   type RouteDescription,
+  type QueueHandler,
   type ScheduledHandler,
   type SiteRoutes,
 } from "./site-routes.ts";
@@ -161,6 +162,11 @@ export class LiveGeneration {
   /** Lists the handlers of all sites that run at times. */
   listScheduled(): ScheduledHandler[] {
     return [...this.#sites].flatMap(([site, routes]) => routes.listScheduled(site));
+  }
+
+  /** Lists the handlers of all sites that receive messages of queues. */
+  listQueues(): QueueHandler[] {
+    return [...this.#sites].flatMap(([site, routes]) => routes.listQueues(site));
   }
 
   /** Returns the routes of a site by its name; `null`: the site has no handlers. */

@@ -1,4 +1,9 @@
-import type { RouteLimits, RouteNumber, ScheduledReport } from "../channel/messages.ts";
+import type {
+  QueueReport,
+  RouteLimits,
+  RouteNumber,
+  ScheduledReport,
+} from "../channel/messages.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ExchangeOptions } from "../dispatch/exchange.ts";
 import type { Lane } from "../dispatch/lane.ts";
@@ -91,6 +96,11 @@ export class RouteResponder implements Responder {
   /** The handlers of the route that run at times. */
   get scheduled(): readonly ScheduledReport[] {
     return this.pool.reports[this.#options.route]?.scheduled ?? [];
+  }
+
+  /** The handlers of the route that receive messages of queues. */
+  get queues(): readonly QueueReport[] {
+    return this.pool.reports[this.#options.route]?.queues ?? [];
   }
 
   /** Describes the answer: the limits of the route, its cache and its pool. No worker gets the request. */
@@ -212,6 +222,22 @@ export class RouteResponder implements Responder {
     // An application calls no handlers, so its places come free. Its workers have threads, which a call beyond them waits for.
     const own = this.pool.plan.app === null ? { reserved: true, callDepth: depth } : {};
     this.pool.dispatcher.admit(client, { ...exchange, timeoutMs, ...own });
+  }
+
+  /** Gives a batch of messages to the handlers, as `answerScheduled` does. The body of the client travels with the request. */
+  answerQueue(client: Client, url: string): void {
+    const { requestTimeoutMs: timeoutMs, timeoutSetting, buffering } = this.rulesOf("GET");
+    const { route, series, intakes } = this.#options;
+    client.series = series;
+    const { bodyBytes } = client.head;
+    const whole = {
+      ...buffering,
+      bodyBufferBytes: bodyBytes ?? 0,
+      bodyOverflow: "stream",
+    } as const;
+    const intake = intakes.open({ bodyLimitBytes: bodyBytes ?? 0, buffering: whole });
+    const own = { route, params: null, url, timeoutMs, timeoutSetting, buffering: whole };
+    this.pool.dispatcher.admit(client, { ...own, reserved: true, intake });
   }
 
   #admits(client: Client, { rateLimit }: RouteRules): boolean {

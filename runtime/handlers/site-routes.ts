@@ -8,6 +8,7 @@ import type { Config } from "../config/config.ts";
 import { showValue } from "../config/show-value.ts";
 import { DEFAULT_SITE, listSites, toSiteSettings } from "../config/sites.ts";
 import type { Client } from "../http/client.ts";
+import type { QueueConfig } from "../config/queue-config.ts";
 import type { Schedule } from "../lib/schedules.ts";
 import type { RouteInfo } from "../control/operations.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
@@ -49,6 +50,21 @@ export interface ScheduledHandler {
   /** Longest time of a run; 0: no limit. */
   readonly timeoutMs: number;
   /** Gives a run to a worker. The client gets the outcome. */
+  readonly run: (client: Client, url: string) => void;
+}
+
+/** A handler that receives messages of a queue. */
+export interface QueueHandler {
+  /** Name of its site. */
+  readonly site: string;
+  readonly pattern: string;
+  /** Relative to the folder of the site's handlers. */
+  readonly file: string;
+  readonly pool: string;
+  /** Index of the handler in its route. */
+  readonly handler: number;
+  readonly config: QueueConfig;
+  /** Gives a batch to a worker. The client gets the outcome. */
   readonly run: (client: Client, url: string) => void;
 }
 
@@ -201,6 +217,24 @@ export class SiteRoutes {
           timeoutMs: responder.rulesOf("GET").requestTimeoutMs,
           run: (client: Client, url: string) => responder.answerScheduled(client, url),
         }));
+      }),
+    );
+  }
+
+  /** Returns the handlers that receive messages of queues. */
+  listQueues(site: string): QueueHandler[] {
+    return this.#allRoutes.flatMap(({ route, responder }) =>
+      responder.queues.map(({ handler, queue: config }) => {
+        const number = route.handlers[handler]?.module ?? -1;
+        return {
+          site,
+          pattern: route.pattern,
+          file: this.#nameOf(this.#manifest.modules[number]?.source ?? "", route.site),
+          pool: responder.pool.plan.name,
+          handler,
+          config,
+          run: (client: Client, url: string) => responder.answerQueue(client, url),
+        };
       }),
     );
   }

@@ -21,6 +21,13 @@ export type BindingValue =
   | { readonly kind: "counter"; readonly space: string; readonly store: string }
   | { readonly kind: "lock"; readonly space: string; readonly store: string }
   | {
+      readonly kind: "queue";
+      readonly space: string;
+      readonly store: string;
+      /** Most messages in the queue. */
+      readonly limit: number;
+    }
+  | {
       readonly kind: "rateLimit";
       readonly space: string;
       readonly store: string;

@@ -1,5 +1,6 @@
 import type { Family } from "./family.ts";
 import { CRON_FAMILIES } from "./cron-families.ts";
+import { QUEUE_FAMILIES } from "./queue-families.ts";
 import { POOL_FAMILIES } from "./pool-families.ts";
 import { REQUEST_FAMILIES } from "./request-families.ts";
 import { SERVER_FAMILIES } from "./server-families.ts";
@@ -9,6 +10,7 @@ export const FAMILIES: readonly Family[] = [
   ...REQUEST_FAMILIES,
   ...POOL_FAMILIES,
   ...CRON_FAMILIES,
+  ...QUEUE_FAMILIES,
   ...SERVER_FAMILIES,
 ];
 

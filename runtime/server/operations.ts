@@ -94,7 +94,7 @@ export function readStatus({
     hosts: [...hosts],
     routes: generation.routesOf(name)?.count ?? 0,
   }));
-  const { upstreams, cacheInfo, cronJobs } = primary;
+  const { upstreams, cacheInfo, cronJobs, queues } = primary;
   return {
     pid: process.pid,
     version: packageVersion(),
@@ -116,6 +116,7 @@ export function readStatus({
     ...(upstreams.length > 0 && { upstreams }),
     ...(cacheInfo !== null && { cache: cacheInfo }),
     ...(cronJobs.length > 0 && { cron: cronJobs }),
+    ...(queues.length > 0 && { queues }),
     certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
       names,
       notAfter: new Date(notAfterMs).toISOString(),

@@ -1,10 +1,5 @@
 import { randomBytes } from "node:crypto";
-
-/** Forms of a body: how `send` writes it, and in which form the handler gets it. */
-export const CONTENT_TYPES = ["json", "text", "bytes", "v8"] as const;
-
-/** `v8`: a value that `structuredClone` could copy. */
-export type ContentType = (typeof CONTENT_TYPES)[number];
+import type { ContentType } from "../lib/content-types.ts";
 
 /** The facts about a message beside its body. */
 export interface MessageFacts {

@@ -1,3 +1,4 @@
+import type { ContentType } from "../lib/content-types.ts";
 import {
   createIdSource,
   decodeFacts,
@@ -9,7 +10,6 @@ import {
   toLeasedKey,
   toWaitingKey,
   WAITING_PREFIX,
-  type ContentType,
 } from "./message-entry.ts";
 import { type Entry, type Store, StoreError } from "./store.ts";
 
@@ -42,6 +42,8 @@ export interface TakenMessage {
   readonly isAlone: boolean;
   /** Version of its entry; `null`: the store did not answer, so that the entry must be read again. */
   version: string | null;
+  /** The operations so far, one after the other: each needs the version that the one before wrote. */
+  last: Promise<unknown>;
 }
 
 /** The messages that are due. */
@@ -169,7 +171,8 @@ export class MessageQueue {
       );
       if (version === null) return null;
       const { sentMs, contentType, isAlone } = facts;
-      return { id, body: entry.value, sentMs, attempts, contentType, isAlone, version };
+      const own = { version, last: Promise.resolve() };
+      return { id, body: entry.value, sentMs, attempts, contentType, isAlone, ...own };
     });
     const results = await Promise.allSettled(moves);
     const taken = results.flatMap((result) =>
@@ -352,15 +355,19 @@ export class MessageQueue {
   }
 
   /** Runs an operation with the version of the entry of a message, if this process still has its lease. */
-  async #change(
+  #change(
     message: TakenMessage,
     operation: (version: string) => Promise<boolean>,
   ): Promise<boolean> {
-    const version = message.version ?? (await this.#findVersion(message));
-    if (version === null) return false;
-    // The operation may take effect even if no answer comes.
-    message.version = null;
-    return operation(version);
+    const own = message.last.then(async () => {
+      const version = message.version ?? (await this.#findVersion(message));
+      if (version === null) return false;
+      // The operation may take effect even if no answer comes.
+      message.version = null;
+      return operation(version);
+    });
+    message.last = own.catch(() => {});
+    return own;
   }
 
   /** Returns the version of the entry if it is still that of this process and of this attempt. */

@@ -9,7 +9,7 @@ import type {
   ToPrimary,
   ToWorker,
 } from "../channel/messages.ts";
-import { BODY_FOLLOWS, Kind, SCHEDULED_METHOD } from "../channel/messages.ts";
+import { BODY_FOLLOWS, Kind, QUEUE_METHOD, SCHEDULED_METHOD } from "../channel/messages.ts";
 import type { CompressionLevel, StreamEncoder } from "../compress/encoders.ts";
 import type { FieldsPlans } from "../compress/plan-answer.ts";
 import { isSampled } from "../lib/trace-parent.ts";
@@ -22,6 +22,7 @@ import { ExchangeRun, toFailure } from "./exchange-run.ts";
 import { noteFound } from "./found-file.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { TraceScope } from "./trace-scope.ts";
+import { QueueRun } from "./queue-run.ts";
 import type { LoadedRoute } from "./route-table.ts";
 import type { Running } from "./running.ts";
 import { ScheduledRun } from "./scheduled-run.ts";
@@ -48,7 +49,7 @@ export interface ExchangesOptions {
 export class Exchanges {
   readonly #options: ExchangesOptions;
   /** Exchanges in flight. An exchange that is answered within its own turn is never added. */
-  readonly #inFlight = new ExchangeTable<ExchangeRun | ScheduledRun>();
+  readonly #inFlight = new ExchangeTable<ExchangeRun | ScheduledRun | QueueRun>();
   /** The streams that are compressed now. */
   readonly #encoders = new Set<StreamEncoder>();
   readonly #plans: FieldsPlans = new Map();
@@ -106,7 +107,12 @@ export class Exchanges {
     const context = new ExchangeContext(scope, facts);
     if (message[4] === SCHEDULED_METHOD) {
       const run = new ScheduledRun({ message, route, context, channel, departures });
-      this.#startScheduled(run, facts);
+      this.#startEvent(run, facts);
+      return;
+    }
+    if (message[4] === QUEUE_METHOD) {
+      const run = new QueueRun({ message, route, context, channel, departures });
+      this.#startEvent(run, facts);
       return;
     }
     if (isLong && message[10] !== null) noteFound(context, message[10]);
@@ -145,7 +151,7 @@ export class Exchanges {
     return running === null ? run() : running.run(own, run);
   }
 
-  #startScheduled(run: ScheduledRun, facts: ExchangeFacts): void {
+  #startEvent(run: ScheduledRun | QueueRun, facts: ExchangeFacts): void {
     const { running } = this.#options;
     this.#inFlight.add(run);
     const own = { facts, signal: () => run.signal };

@@ -1,5 +1,6 @@
 import type { FolderConfig, HandlerConfig } from "../api.ts";
 import { HANDLER_SETTINGS, type HandlerSettings } from "../config/handler-settings.ts";
+import { QUEUE_EXPECTED, toQueueConfig } from "../config/queue-config.ts";
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { parseRate, type Rate, RATE_EXPECTED } from "../lib/rate.ts";
@@ -58,6 +59,10 @@ const HANDLER_ENTRIES: Record<keyof HandlerConfig, Entry> = {
   schedule: {
     isValid: (value) => toSchedules(value) !== null,
     expected: SCHEDULE_EXPECTED,
+  },
+  queue: {
+    isValid: (value) => toQueueConfig(value) !== null,
+    expected: QUEUE_EXPECTED,
   },
 };
 

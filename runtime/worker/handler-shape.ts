@@ -5,12 +5,14 @@ import type {
   HandlerConfig,
   HandlerFunction,
   Middleware,
+  QueueFunction,
   Scheduled,
 } from "../api.ts";
 import { adaptEntrypoint } from "../platform/workers-platform.ts";
+import { type QueueConfig, toQueueConfig } from "../config/queue-config.ts";
 import { toSchedules, type Schedule } from "../lib/schedules.ts";
 import { describeValue, isClass } from "./describe-value.ts";
-import { findScheduled, isScheduledOnly } from "./find-scheduled.ts";
+import { findEventFunction, hasOnlyEvents } from "./find-event-function.ts";
 import { describeNodeApplication } from "./node-style.ts";
 import { readSocketHooks, type SocketHooks } from "./socket-hooks.ts";
 import { readFolderConfig, readHandlerConfig, type ConfigResult } from "./handler-config.ts";
@@ -41,6 +43,8 @@ export interface HandlerModule {
   sockets: SocketHooks | null;
   /** Its function that runs at times; `null`: none. */
   scheduled: ScheduledTarget | null;
+  /** Its function that receives messages of a queue; `null`: none. */
+  queue: QueueTarget | null;
 }
 
 /** A function that runs at times. */
@@ -48,6 +52,13 @@ export interface ScheduledTarget {
   call: Scheduled;
   /** Empty: it never runs. */
   schedules: readonly Schedule[];
+}
+
+/** A function that receives messages of a queue. */
+export interface QueueTarget {
+  call: QueueFunction;
+  /** `null`: the module names no queue, and the function never runs. */
+  config: QueueConfig | null;
 }
 
 export interface MiddlewareModule {
@@ -88,15 +99,17 @@ export function readHandlerModule(
   const config = keepConfig(readHandlerConfig(exports["config"]), problems);
   const sockets = readSocketHooks(exports, problems);
   const scheduled = readScheduled(exports, config);
+  const queue = readQueue(exports, config);
   if (any === null) problems.push(...lowerCaseMethods(exports));
-  if (problems.length === 0 && any === null && methods.size === 0 && scheduled === null) {
+  const hasNone = any === null && methods.size === 0 && scheduled === null && queue === null;
+  if (problems.length === 0 && hasNone) {
     problems.push(nothingToRun(exports));
   }
   problems.push(...methodConflicts({ any, methods, config, sockets }, fileMethod));
 
   return problems.length > 0
     ? { ok: false, problems }
-    : { ok: true, module: { any, methods, config, scheduled, sockets } };
+    : { ok: true, module: { any, methods, config, scheduled, queue, sockets } };
 }
 
 /** Reads the exports of a `_middleware` file: a default function and, if it likes, a `config` for its folder. */
@@ -156,7 +169,7 @@ function readDefault(exports: Namespace, problems: ShapeProblem[]): Target | nul
   if (value === undefined) return null;
   const application = describeNodeApplication(value);
   const target = application === null ? toTarget(value) : null;
-  if (target === null && !isScheduledOnly(exports)) {
+  if (target === null && !hasOnlyEvents(exports)) {
     problems.push({ message: defaultProblem(value), exportName: "default" });
   }
   return target;
@@ -270,13 +283,19 @@ function lowerCaseMethods(exports: Namespace): ShapeProblem[] {
 }
 
 function readScheduled(exports: Namespace, config: HandlerConfig): ScheduledTarget | null {
-  const call = findScheduled(exports);
+  const call = findEventFunction(exports, "scheduled");
   const schedules = config.schedule === undefined ? [] : (toSchedules(config.schedule) ?? []);
   return call === null ? null : { call, schedules };
 }
 
+function readQueue(exports: Namespace, config: HandlerConfig): QueueTarget | null {
+  const call = findEventFunction(exports, "queue");
+  const own = config.queue === undefined ? null : toQueueConfig(config.queue);
+  return call === null ? null : { call, config: own };
+}
+
 function methodConflicts(
-  module: Omit<HandlerModule, "scheduled">,
+  module: Omit<HandlerModule, "scheduled" | "queue">,
   fileMethod: string | null,
 ): ShapeProblem[] {
   const problems: ShapeProblem[] = [];

@@ -1,6 +1,6 @@
 import { join, relative, sep } from "node:path";
 import type { ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
-import type { RouteNumber, ScheduledReport } from "../channel/messages.ts";
+import type { QueueReport, RouteNumber, ScheduledReport } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { loadManifest, type Manifest, type ManifestModule } from "../generation/manifest.ts";
 import { type Schedule, toSchedules } from "../lib/schedules.ts";
@@ -80,6 +80,8 @@ export interface RouteReport {
   hasSockets: boolean;
   /** Handlers that run at times, and when; absent: none. */
   scheduled?: ScheduledReport[];
+  /** Handlers that receive messages of queues; absent: none. */
+  queues?: QueueReport[];
 }
 
 const DEFAULT_TIMEOUT: LoadTimeout = { ms: 30_000, limit: "30000 ms" };
@@ -123,12 +125,14 @@ export function toReport(generation: LoadedGeneration): (RouteReport | null)[] {
     if (route === undefined) return null;
     const { methods, config, methodConfig, sockets } = route;
     const scheduled = toScheduledReports(route);
+    const queues = toQueueReports(route);
     return {
       methods: methods === null ? null : [...methods],
       config,
       methodConfig: { ...methodConfig },
       hasSockets: sockets !== null,
       ...(scheduled.length > 0 && { scheduled }),
+      ...(queues.length > 0 && { queues }),
     };
   });
 }
@@ -139,6 +143,12 @@ function toScheduledReports({ scheduled }: LoadedRoute): ScheduledReport[] {
     schedules: [...schedules],
   }));
   return reports.filter(({ schedules }) => schedules.length > 0);
+}
+
+function toQueueReports({ queues }: LoadedRoute): QueueReport[] {
+  return [...(queues ?? [])].flatMap(([handler, { config }]) =>
+    config === null ? [] : [{ handler, queue: config }],
+  );
 }
 
 interface Problem {

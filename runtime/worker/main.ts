@@ -410,11 +410,12 @@ async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
 }
 
 function toRouteReport(loaded: LoadedRouteReport): RouteReport {
-  const { methods, config, methodConfig, hasSockets, scheduled } = loaded;
+  const { methods, config, methodConfig, hasSockets, scheduled, queues } = loaded;
   return {
     methods,
     hasSockets,
     ...(scheduled !== undefined && { scheduled }),
+    ...(queues !== undefined && { queues }),
     limits: toLimits(config),
     methodLimits: Object.fromEntries(
       Object.entries(methodConfig).map(([method, own]) => [method, toLimits(own)]),

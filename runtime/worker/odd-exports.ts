@@ -1,6 +1,6 @@
 import { isProxy } from "node:util/types";
 import { describeValue, isClass } from "./describe-value.ts";
-import { findScheduled } from "./find-scheduled.ts";
+import { findEventFunction } from "./find-event-function.ts";
 import { EXPORTED_METHODS, type ShapeProblem } from "./handler-shape.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
@@ -18,32 +18,45 @@ export function findOddExports(
   return [
     ...findEvents(exports),
     ...Object.keys(exports).flatMap((name) => findOddity(name, exports[name])),
-    ...(answers === null ? [] : findIdleSchedule(exports)),
+    ...(answers === null ? [] : findIdleFunctions(exports)),
     ...findLostHook(exports),
     ...(answers === null ? [] : findTwoForms(exports, answers)),
   ];
 }
 
-/** A schedule without a function, and a function without a schedule. */
-function findIdleSchedule(exports: Exports): ShapeProblem[] {
+/** A schedule or a queue without a function, and a function without a schedule or a queue. */
+function findIdleFunctions(exports: Exports): ShapeProblem[] {
   const { config } = exports;
-  const isObject = typeof config === "object" && config !== null;
-  const hasTimes = isObject && Reflect.get(config, "schedule") !== undefined;
-  const hasFunction = findScheduled(exports) !== null;
-  if (hasTimes === hasFunction) return [];
-  const message = hasTimes
-    ? "config.schedule has no effect: expected a function scheduled(event, env, context), exported or in the default export"
-    : 'scheduled() never runs: expected export const config = { schedule: "0 3 * * *" } with its times';
-  const isNamed = typeof exports["scheduled"] === "function";
-  return [{ message, exportName: hasTimes ? "config" : isNamed ? "scheduled" : "default" }];
+  return EVENT_KEYS.flatMap(({ name, key, parameters, example, end }) => {
+    const hasKey =
+      typeof config === "object" && config !== null && Reflect.get(config, key) !== undefined;
+    const hasFunction = findEventFunction(exports, name) !== null;
+    if (hasKey === hasFunction) return [];
+    const message = hasKey
+      ? `config.${key} has no effect: expected a function ${name}(${parameters}, env, context), exported or in the default export`
+      : `${name}() never runs: expected export const config = { ${key}: ${example} }${end}`;
+    const isNamed = typeof exports[name] === "function";
+    return [{ message, exportName: hasKey ? "config" : isNamed ? name : "default" }];
+  });
 }
+
+/** Functions that run without a request, and the key of `config` that each needs. */
+const EVENT_KEYS = [
+  {
+    name: "scheduled",
+    key: "schedule",
+    parameters: "event",
+    example: '"0 3 * * *"',
+    end: " with its times",
+  },
+  { name: "queue", key: "queue", parameters: "batch", example: '"jobs"', end: " with its name" },
+] as const;
 
 /** Methods that the name of a handler's file leaves to its exports; `null`: the file is no handler. */
 export type OddExportsRole = "all" | "one" | null;
 
 /** Events of Cloudflare Workers, and how the same is done here. */
 const EVENTS: Readonly<Record<string, string>> = {
-  queue: "let the consumer of the queue send its messages to a route",
   email: "let the mail server send a request to a route",
   tail: "read the access log",
   trace: "read the access log",

@@ -6,6 +6,7 @@ import type { SocketHooks } from "./socket-hooks.ts";
 import {
   EXPORTED_METHODS,
   type HandlerModule,
+  type QueueTarget,
   type ScheduledTarget,
   type Target,
 } from "./handler-shape.ts";
@@ -46,10 +47,17 @@ export interface LoadedRoute {
   readonly sockets: SocketHooks | null;
   /** Functions that run at times, by the index of their handler; absent: none. */
   readonly scheduled?: ReadonlyMap<number, ScheduledRunnable>;
+  /** Functions that receive messages of queues, by the index of their handler; absent: none. */
+  readonly queues?: ReadonlyMap<number, QueueRunnable>;
 }
 
 /** A function that runs at times, and its file. */
 export interface ScheduledRunnable extends ScheduledTarget {
+  readonly source: string;
+}
+
+/** A function that receives messages of a queue, and its file. */
+export interface QueueRunnable extends QueueTarget {
   readonly source: string;
 }
 
@@ -108,7 +116,8 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
 
   addHead(byMethod, methodConfig);
   const scheduled = findScheduled(modules);
-  // A route whose handlers only run at times answers no request.
+  const queues = findQueues(modules);
+  // A route whose handlers only run at times, or for queues, answers no request.
   const isSilent = any === null && byMethod.size === 0;
   const methods = isSilent ? [] : any === null ? addOptions(byMethod) : null;
   const rest = any?.module.any ?? null;
@@ -127,6 +136,7 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
           ? notAllowed([...byMethod.keys()])
           : toRunnable(rest, any.source),
       ...(scheduled.size > 0 && { scheduled }),
+      ...(queues.size > 0 && { queues }),
     },
   };
 }
@@ -145,6 +155,15 @@ function findScheduled(modules: readonly RouteModule[]): Map<number, ScheduledRu
   for (const [index, { source, module }] of modules.entries()) {
     const { scheduled } = module;
     if (scheduled !== null) found.set(index, { ...scheduled, source });
+  }
+  return found;
+}
+
+function findQueues(modules: readonly RouteModule[]): Map<number, QueueRunnable> {
+  const found = new Map<number, QueueRunnable>();
+  for (const [index, { source, module }] of modules.entries()) {
+    const { queue } = module;
+    if (queue !== null) found.set(index, { ...queue, source });
   }
   return found;
 }

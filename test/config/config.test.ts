@@ -145,6 +145,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: 1,
       serverTiming: false,
       cron: true,
+      queues: true,
       cronStore: null,
       relayStore: null,
       serverTimingTokenDigest: null,
@@ -300,6 +301,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: ["0.01", "traceSample", 0.01],
       serverTiming: ["on", "serverTiming", true],
       cron: ["off", "cron", false],
+      queues: ["off", "queues", false],
       // Only a config file has stores.
       cronStore: ["off", "cronStore", null],
       relayStore: ["off", "relayStore", null],

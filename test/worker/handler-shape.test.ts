@@ -187,7 +187,7 @@ describe("readHandlerModule()", () => {
     ],
     [
       { maxBodySize: 1 },
-      'config has an unknown key "maxBodySize", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, webSocketOrigins, webSocketMessageLimitBytes, webSocketBufferBytes, webSocketPingMs, webSocketIdleTimeoutMs, reserved, replay, compression, pool, rateLimit, methods, schedule',
+      'config has an unknown key "maxBodySize", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, webSocketOrigins, webSocketMessageLimitBytes, webSocketBufferBytes, webSocketPingMs, webSocketIdleTimeoutMs, reserved, replay, compression, pool, rateLimit, methods, schedule, queue',
     ],
     [
       { timeoutMs: "10s" },

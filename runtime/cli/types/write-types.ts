@@ -30,6 +30,7 @@ const TYPES: Readonly<Record<BindingValue["kind"], string>> = {
   kv: "KvNamespace",
   counter: "Counter",
   lock: "Locks",
+  queue: "Queue",
   rateLimit: "RateLimiter",
   service: "Fetcher",
   assets: "Fetcher",

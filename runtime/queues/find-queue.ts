@@ -1,0 +1,47 @@
+import type { QueueConfig } from "../config/queue-config.ts";
+import { DEFAULT_STORE, QUEUE_LIMIT } from "../config/binding-settings.ts";
+import type { BindingSetting, StoreSetting } from "../lib/binding-settings.ts";
+
+/** A queue, and the place where it is. */
+export interface FoundQueue {
+  readonly name: string;
+  readonly store: StoreSetting;
+  /** Most messages in it. */
+  readonly limit: number;
+}
+
+/**
+ * Finds the store of a queue: that of its binding; otherwise that of a queue whose dead letters it receives; otherwise the
+ * default one.
+ */
+export function findQueue(
+  name: string,
+  {
+    bindings,
+    stores,
+    consumers,
+  }: {
+    bindings: readonly BindingSetting[];
+    stores: readonly StoreSetting[];
+    consumers: readonly QueueConfig[];
+  },
+): FoundQueue {
+  const declared = new Map(
+    bindings.flatMap(({ value }) => (value.kind === "queue" ? [[value.space, value]] : [])),
+  );
+  // Each step goes to a queue that was not seen before: dead letters may go round in a circle.
+  const seen = new Set<string>();
+  let at: string | undefined = name;
+  while (at !== undefined && !declared.has(at) && !seen.has(at)) {
+    seen.add(at);
+    const receiver: string = at;
+    at = consumers.find(({ deadLetter }) => deadLetter === receiver)?.name;
+  }
+  const storeName = (at === undefined ? undefined : declared.get(at)?.store) ?? DEFAULT_STORE;
+  const store = stores.find((each) => each.name === storeName);
+  return {
+    name,
+    store: store ?? { kind: "embedded", name: DEFAULT_STORE, durability: "process" },
+    limit: declared.get(name)?.limit ?? QUEUE_LIMIT,
+  };
+}
