@@ -64,7 +64,17 @@ interface Place {
   refuse: Refuse;
 }
 
-const KINDS = ["var", "secret", "kv", "counter", "lock", "queue", "rateLimit", "service", "assets"] as const;
+const KINDS = [
+  "var",
+  "secret",
+  "kv",
+  "counter",
+  "lock",
+  "queue",
+  "rateLimit",
+  "service",
+  "assets",
+] as const;
 const SCOPES = ["pools", "sites", "store"] as const;
 const WITH_STORE: readonly string[] = ["kv", "counter", "lock", "queue", "rateLimit"];
 

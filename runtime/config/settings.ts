@@ -796,7 +796,7 @@ export const SETTINGS = {
     field: "queues",
     type: onOff(),
     default: "on",
-    help: "run queue() of handlers for messages of queues",
+    help: "run queue() of handlers for messages",
     docs: "whether this server gives messages to `queue()` of handlers ([more](queues.md)). Handlers can send messages in both cases",
     reload: "switch",
   },
