@@ -248,7 +248,7 @@ export class HandlerPool {
       get retireGraceMs() {
         return retireGraceMs();
       },
-      loadOf: (worker) => this.#loadOf(worker.id),
+      loadOf: (worker) => this.#loadWithSockets(worker.id),
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
         meter.started++;
@@ -549,6 +549,12 @@ export class HandlerPool {
   #loadOf(workerId: WorkerId): WorkerLoad {
     const lane = this.#lanes.get(workerId);
     return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
+  }
+
+  /** Returns the load with the WebSockets that end with a worker: it does not count as idle while it has some. */
+  #loadWithSockets(workerId: WorkerId): WorkerLoad {
+    const { requests, inFlight } = this.#loadOf(workerId);
+    return { requests, inFlight: inFlight + (this.#homes.get(workerId)?.bound ?? 0) };
   }
 
   #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {

@@ -110,7 +110,7 @@ export class HandlerSocket implements WebSocketEvents {
     this.#fields = isBound ? "" : withoutLarge(client.head.fields);
     this.#state = settledAt(home.workerId);
     this.#home = home;
-    home.awake++;
+    this.#count(home, 1);
     this.#heardMs = context.now();
   }
 
@@ -359,12 +359,18 @@ export class HandlerSocket implements WebSocketEvents {
     this.#state = after;
   }
 
+  /** Counts this WebSocket at a home that it gets or leaves. */
+  #count(home: SocketHome, change: 1 | -1): void {
+    home.awake += change;
+    if (this.isBound) home.bound += change;
+  }
+
   #leaveHome(why: ResidenceEvent["type"]): void {
     const home = this.#home;
     if (home === null) return;
     this.#home = null;
     this.#isHomeTold = false;
-    home.awake--;
+    this.#count(home, -1);
     if (why !== "lost") home.send([Kind.socketForget, this.id]);
     this.#context.onLeft(this, home);
   }
@@ -410,7 +416,7 @@ export class HandlerSocket implements WebSocketEvents {
 
   #moveTo(home: SocketHome, place: SocketPlace): void {
     this.#home = home;
-    home.awake++;
+    this.#count(home, 1);
     home.send([Kind.socketAdopt, this.id, this.#describe(place)]);
     this.tellBuffered();
     this.#move({ type: "found", home: home.workerId });
@@ -451,7 +457,7 @@ export class HandlerSocket implements WebSocketEvents {
     this.#countWaiting();
     if (home !== null) {
       this.#home = null;
-      home.awake--;
+      this.#count(home, -1);
       this.#context.onLeft(this, home);
     }
     this.#context.onOver(this);

@@ -21,7 +21,7 @@ import { Topics } from "./topics.ts";
 const CHECK_MS = 1_000;
 
 /** Reason of the close frame where the worker of a WebSocket retires. */
-const RELOADS = "the server reloads";
+const RETIRES = "the worker retires";
 
 /** A message for the subscribers of a topic. */
 export interface Published {
@@ -162,7 +162,7 @@ export class HandlerSockets {
     if (settings.webSocketIdleTimeoutMs > 0) this.#startChecks();
     this.take(home, request.site, acts);
     // The worker began to retire while the handler ran. The others that are bound to it are closed already.
-    if (isBound && home.isRetired) socket.close(CLOSE_CODES.restart, RELOADS);
+    if (isBound && home.isRetired) socket.close(CLOSE_CODES.restart, RETIRES);
   }
 
   /** Returns how many bytes may wait for a slow client of a route. */
@@ -269,7 +269,7 @@ export class HandlerSockets {
       if (socket.isBound) bound.push(socket);
       else socket.leave(home);
     }
-    this.#closeAll(bound, graceMs, { code: CLOSE_CODES.restart, reason: RELOADS });
+    this.#closeAll(bound, graceMs, { code: CLOSE_CODES.restart, reason: RETIRES });
     this.#isolation.step();
   }
 

@@ -7,6 +7,8 @@ export interface SocketHome {
   send(message: ToWorker, bytes?: number): void;
   /** Number of WebSockets of which it is the home. Counted by `HandlerSocket`. */
   awake: number;
+  /** Number of these that end with it: their listeners are closures. Counted by `HandlerSocket`. */
+  bound: number;
   /** Number of these with events that it has not confirmed. Counted by `HandlerSocket`. */
   busy: number;
   /** It is kept for suspects: other WebSockets go elsewhere with their next message. Set by `SocketIsolation`. */
@@ -17,7 +19,7 @@ export interface SocketHome {
 
 /** Returns the home that a ready worker is for WebSockets. */
 export function createHome(workerId: WorkerId, send: SocketHome["send"]): SocketHome {
-  return { workerId, send, awake: 0, busy: 0, isKept: false, isRetired: false };
+  return { workerId, send, awake: 0, bound: 0, busy: 0, isKept: false, isRetired: false };
 }
 
 /** The handlers that answer for a WebSocket now. */

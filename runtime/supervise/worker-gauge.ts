@@ -5,6 +5,7 @@ import type { WorkerFacts } from "./recycle-policy.ts";
 export interface WorkerLoad {
   /** How many requests were dispatched to it since it became ready. */
   readonly requests: number;
+  /** Requests, and WebSockets that end with the worker. */
   readonly inFlight: number;
 }
 

@@ -78,6 +78,7 @@ export class ExchangeRun {
   #answeredMs: number | null = null;
   /** Why it was aborted; `null`: it was not. */
   #abortError: Error | null = null;
+  #isAnswered = false;
 
   constructor(options: ExchangeRunOptions) {
     const { message, channel } = options;
@@ -98,6 +99,11 @@ export class ExchangeRun {
   /** Aborts when the client leaves or the time is over. */
   get signal(): AbortSignal {
     return this.#request.signal;
+  }
+
+  /** Tells whether the handler has ended, with a response or an error. The stream of its response may go on. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
   }
 
   /** Runs the handler. `null`: it is over already. Otherwise a promise that resolves when it is, and never rejects. */
@@ -135,6 +141,7 @@ export class ExchangeRun {
   }
 
   #send(response: Response): Promise<void> | null {
+    this.#isAnswered = true;
     if (this.#startedMs !== null) this.#answeredMs = monotonicMs();
     try {
       if (this.#abortError !== null) {
@@ -303,6 +310,7 @@ export class ExchangeRun {
 
   /** Answers that it failed. Nothing was sent before. */
   #giveUp(error: unknown): null {
+    this.#isAnswered = true;
     this.#options.context.log.error({ err: error }, "response failed");
     if (this.#abortError === null) this.#options.channel.send(toFailure(this.id));
     return null;

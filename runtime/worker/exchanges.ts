@@ -135,7 +135,10 @@ export class Exchanges {
     const done =
       running === null && traces === null
         ? exchange.start(route)
-        : this.#startWithin({ facts, signal: () => exchange.signal }, () => exchange.start(route));
+        : this.#startWithin(
+            { facts, signal: () => exchange.signal, isAnswered: () => exchange.isAnswered },
+            () => exchange.start(route),
+          );
     if (done === null) {
       if (follows) this.#remove(id);
       return;
@@ -154,9 +157,13 @@ export class Exchanges {
   #startEvent(run: ScheduledRun | QueueRun, facts: ExchangeFacts): void {
     const { running } = this.#options;
     this.#inFlight.add(run);
-    const own = { facts, signal: () => run.signal };
+    let isAnswered = false;
+    const own = { facts, signal: () => run.signal, isAnswered: () => isAnswered };
     const done = running === null ? run.start() : running.run(own, () => run.start());
-    void done.then(() => this.#remove(run.id));
+    void done.then(() => {
+      isAnswered = true;
+      this.#remove(run.id);
+    });
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
+import { setMaxListeners } from "node:events";
 import type { Fetcher } from "../api.ts";
 import type { Channel } from "../channel/channel.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type ToPrimary,
   type ToWorker,
 } from "../channel/messages.ts";
+import { toError } from "../lib/errors.ts";
 import { parseFields } from "../web/fields.ts";
 import { CachedBody } from "./cached-body.ts";
 import { ResponseBody } from "./response-body.ts";
@@ -45,6 +47,10 @@ interface Call {
   /** Receives the body of the answer; `null`: its head is not here, or it has none. */
   body: CachedBody | null;
 }
+
+type CallAnswer = Extract<CallReply, readonly [typeof Kind.callAnswer, ...unknown[]]>;
+
+type CallHead = NonNullable<CallAnswer[2]>;
 
 /** Most calls of a worker at a time. */
 const MOST_CALLS = 1_000;
@@ -122,13 +128,17 @@ export class ServiceCalls {
       );
     }
     const running = this.#sources?.running.getStore();
+    const isAnswered = running?.isAnswered() ?? false;
     const own = running?.signal() ?? null;
-    own?.throwIfAborted();
+    // The work of `waitUntil()` goes on after a client that left.
+    if (!isAnswered) own?.throwIfAborted();
     const { depth = 0, clientAddress = "127.0.0.1", deadline = null, route } = running?.facts ?? {};
     const ownSite = route === undefined ? "" : (this.#sources?.siteOf(route) ?? "");
     const number = ++this.#last;
     return new Promise((resolve, reject) => {
-      const signals = own === null ? [signal] : [signal, own];
+      const signals = own === null || own.aborted ? [signal] : [signal, own];
+      // Each call of an exchange listens, and there is no limit to their number but `MOST_CALLS`.
+      setMaxListeners(0, ...signals);
       const onAbort = (event: Event): void => {
         // The listener is on signals only.
         this.#fail(number, (event.target as AbortSignal).reason);
@@ -150,7 +160,7 @@ export class ServiceCalls {
           url,
           fields,
           clientAddress,
-          toTimeoutMs(deadline),
+          isAnswered ? 0 : toTimeoutMs(deadline),
           body !== null,
         ],
         url.length + fields.length,
@@ -160,16 +170,16 @@ export class ServiceCalls {
   }
 
   async #sendBody(number: CallNumber, call: Call, body: ReadableStream<Uint8Array>): Promise<void> {
-    const sending = new ResponseBody(body, {
-      creditBytes: CALL_CREDIT_BYTES,
-      announcedBytes: null,
-      isCoded: false,
-      encoder: null,
-      onEncoded: () => {},
-      send: (bytes) => this.#channel.send([Kind.callPiece, number, bytes], bytes.length),
-    });
-    call.sending = sending;
     try {
+      const sending = new ResponseBody(body, {
+        creditBytes: CALL_CREDIT_BYTES,
+        announcedBytes: null,
+        isCoded: false,
+        encoder: null,
+        onEncoded: () => {},
+        send: (bytes) => this.#channel.send([Kind.callPiece, number, bytes], bytes.length),
+      });
+      call.sending = sending;
       await sending.sendAll();
       if (this.#calls.has(number)) this.#channel.send([Kind.callPieceEnd, number, true]);
     } catch (error) {
@@ -177,29 +187,46 @@ export class ServiceCalls {
     }
   }
 
-  #answer(
-    number: CallNumber,
-    call: Call,
-    [, , head, body]: Extract<CallReply, readonly [typeof Kind.callAnswer, ...unknown[]]>,
-  ): void {
-    const { waiting } = call;
-    call.waiting = null;
+  #answer(number: CallNumber, call: Call, [, , head, body]: CallAnswer): void {
     if (head === null) {
       this.#end(number, call);
-      waiting?.reject(
+      call.waiting?.reject(
         new Error(typeof body === "string" ? body : "Cannot call: the server failed"),
       );
       return;
     }
-    const [status, statusText, block] = head;
-    const init = { status, statusText, headers: parseFields(block) };
-    if (body !== BODY_FOLLOWS) {
-      this.#end(number, call);
-      // The bytes of a message are lent.
-      const own = body instanceof Uint8Array ? new Uint8Array(body) : body;
-      waiting?.resolve(new Response(own, init));
+    let response: Response;
+    try {
+      response = this.#toResponse(number, call, head, body);
+    } catch (error) {
+      const found = `found an answer with status ${head[0]} that no Response can hold`;
+      const cause = toError(error);
+      this.#fail(number, new TypeError(`Cannot call: ${found}: ${cause.message}`, { cause }));
       return;
     }
+    const { waiting } = call;
+    call.waiting = null;
+    if (body !== BODY_FOLLOWS) this.#end(number, call);
+    waiting?.resolve(response);
+    if (body !== BODY_FOLLOWS) return;
+    this.#unread.add(number);
+    const [oldest] = this.#unread;
+    if (oldest === undefined || this.#unread.size <= MOST_UNREAD) return;
+    const found = `found ${MOST_UNREAD} newer answers that no handler has read`;
+    this.#fail(oldest, new TypeError(`Cannot read the body of a call: ${found}`));
+  }
+
+  /** @throws TypeError or RangeError for what `Headers` and `Response` refuse. */
+  #toResponse(
+    number: CallNumber,
+    call: Call,
+    [status, statusText, block]: CallHead,
+    body: CallAnswer[3],
+  ): Response {
+    const init = { status, statusText, headers: parseFields(block) };
+    // The bytes of a message are lent.
+    if (body instanceof Uint8Array) return new Response(new Uint8Array(body), init);
+    if (body !== BODY_FOLLOWS) return new Response(body, init);
     call.body = new CachedBody({
       sizeBytes: Infinity,
       grant: (bytes) => {
@@ -211,13 +238,9 @@ export class ServiceCalls {
       },
     });
     const stream = call.body.openStream();
+    const response = new Response(stream, init);
     this.#dropped.register(stream, number);
-    waiting?.resolve(new Response(stream, init));
-    this.#unread.add(number);
-    const [oldest] = this.#unread;
-    if (oldest === undefined || this.#unread.size <= MOST_UNREAD) return;
-    const found = `found ${MOST_UNREAD} newer answers that no handler has read`;
-    this.#fail(oldest, new TypeError(`Cannot read the body of a call: ${found}`));
+    return response;
   }
 
   /** Ends a call with an error of the caller's side. */
@@ -244,7 +267,7 @@ export class ServiceCalls {
   }
 }
 
-/** Returns the time until a deadline; 0: there is none, or work goes on after it. */
+/** Returns the time until a deadline, at least 1; 0: there is none. */
 function toTimeoutMs(deadline: number | null): number {
-  return deadline === null ? 0 : Math.max(0, deadline - Date.now());
+  return deadline === null ? 0 : Math.max(1, deadline - Date.now());
 }

@@ -319,7 +319,7 @@ export class WorkerSockets {
     }
     // The time of the request is over. `timeoutMs` limits events, and lets their functions go on.
     const facts = { ...ExchangeContext.factsOf(context), deadline: null };
-    const own = { facts, signal: () => null };
+    const own = { facts, signal: () => null, isAnswered: () => false };
     return this.#running.run(own, () => this.#call(seat, event));
   }
 

@@ -36,7 +36,7 @@ const LOST_FIELDS = [
 /**
  * Reads the arguments of `fetch()` of a binding. A text that begins with `/` is a path.
  *
- * @throws TypeError for a URL that is not of http or https, and for fields that are too long.
+ * @throws TypeError for a URL that is not of http or https, for fields that are too long, and for a body that was read.
  */
 export function toCallRequest(
   { name }: Pick<CallBinding, "name">,
@@ -61,6 +61,11 @@ export function toCallRequest(
     );
   }
   const { method, body, signal } = request;
+  if (request.bodyUsed || body?.locked === true) {
+    throw new TypeError(
+      `Cannot call env.${name}: found a body that is read already, expected one that nothing reads. Clone the request before`,
+    );
+  }
   return { method, url: url.href, fields, body, signal };
 }
 
@@ -74,6 +79,8 @@ function toRequest(name: string, input: string | URL | Request, init?: RequestIn
       `Cannot call env.${name}: found ${found}, expected a Request, a URL such as https://example.com/page, or a path such as /page`,
     );
   }
+  // The parts of a request are getters, which a spread does not copy.
+  if (init instanceof Request) return new Request(target, init);
   // Node wants `duplex` for a stream. Workers do not know it.
   return new Request(target, { duplex: "half", ...init });
 }

@@ -293,8 +293,8 @@ describe("a WebSocket of an ASGI application", { ...TIMEOUT, skip }, () => {
       const firstPid = await (await server.fetch("/pid")).text();
       const first = await open(t, "/echo?reloaded");
       await new Reloads(server).next();
-      assert.deepEqual(await first.closed, { code: 1012, reason: "the server reloads" });
-      await server.until(has("reloaded disconnect 1012 the server reloads"));
+      assert.deepEqual(await first.closed, { code: 1012, reason: "the worker retires" });
+      await server.until(has("reloaded disconnect 1012 the worker retires"));
       const pid = await (await server.fetch("/pid")).text();
       assert.notEqual(pid, firstPid);
 

@@ -313,6 +313,20 @@ describe("HandlerSockets", () => {
     assert.equal(told().length, 2, "all has left in the same turn");
   });
 
+  it("counts the WebSockets that end with a worker", () => {
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const [first, second, free] = [new FakeClient(1), new FakeClient(2), new FakeClient(3)];
+    for (const client of [first, second]) server.accept(worker, client, { isBound: true });
+    server.accept(worker, free);
+    assert.equal(worker.home.bound, 2);
+    first.close({ code: 1000, reason: "" });
+    server.settle();
+    assert.equal(worker.home.bound, 1);
+    server.kill(worker);
+    assert.deepEqual([worker.home.bound, worker.home.awake], [0, 0]);
+  });
+
   it("closes at once what a handler accepts in a worker that retires", () => {
     const server = new FakeServer();
     const [worker] = [server.startWorker(), server.startWorker()];
@@ -320,7 +334,7 @@ describe("HandlerSockets", () => {
     server.retire(worker);
     server.accept(worker, bound, { isBound: true });
     server.accept(worker, free);
-    assert.deepEqual(bound.end, { code: 1012, reason: "the server reloads" });
+    assert.deepEqual(bound.end, { code: 1012, reason: "the worker retires" });
     assert.equal(free.end, null);
   });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { installWebObjects } from "../../runtime/web/install.ts";
+import { abortRequest, createRequest } from "../../runtime/web/fast-request.ts";
 import { toCallRequest } from "../../runtime/worker/to-call-request.ts";
 
 installWebObjects();
@@ -31,6 +32,51 @@ describe("toCallRequest()", () => {
     assert.equal(await new Response(streamed.body).text(), "streamed");
     const other = toCallRequest(API, new Request("http://x/"), { method: "DELETE" });
     assert.equal(other.method, "DELETE");
+  });
+
+  it("takes a request in place of an init", async () => {
+    const stop = new AbortController();
+    const { signal } = stop;
+    const given = [
+      new Request("http://x/a", { method: "PUT", headers: { "x-a": "b" }, body: "text", signal }),
+      createRequest({
+        method: "PUT",
+        url: "http://x/a",
+        fields: "x-a\nb",
+        body: Buffer.from("text"),
+      }),
+    ];
+    const calls = given.map((request) => toCallRequest(API, "/other?c", request));
+    for (const { method, url, fields, body } of calls) {
+      assert.deepEqual([method, url], ["PUT", "http://localhost/other?c"]);
+      assert.match(fields, /(^|\n)x-a\nb(\n|$)/);
+      assert.equal(await new Response(body).text(), "text");
+    }
+    stop.abort();
+    abortRequest(given[1] ?? assert.fail(), new Error("left"));
+    assert.ok(calls.every((call) => call.signal.aborted));
+  });
+
+  it("refuses a body that is read or being read", async () => {
+    const used = new Request("http://x/", { method: "POST", body: "text" });
+    await used.text();
+    const locked = new Request("http://x/", { method: "POST", body: "text" });
+    locked.body?.getReader();
+    const fast = createRequest({
+      method: "POST",
+      url: "http://x/",
+      fields: "",
+      body: Buffer.from("a"),
+    });
+    await fast.text();
+    for (const request of [used, locked, fast]) {
+      const expected = {
+        name: "TypeError",
+        message: /^Cannot call env\.API: found a body that is read/,
+      };
+      assert.throws(() => toCallRequest(API, request), expected);
+    }
+    assert.throws(() => toCallRequest(API, "/", used), TypeError);
   });
 
   it("leaves out fields of the connection, and of the former body", () => {
