@@ -160,10 +160,11 @@ export class Exchanges {
     let isAnswered = false;
     const own = { facts, signal: () => run.signal, isAnswered: () => isAnswered };
     const done = running === null ? run.start() : running.run(own, () => run.start());
-    void done.then(() => {
+    const end = (): void => {
       isAnswered = true;
       this.#remove(run.id);
-    });
+    };
+    void done.then(end);
   }
 
   /**

@@ -216,7 +216,7 @@ export class ServiceCalls {
     this.#fail(oldest, new TypeError(`Cannot read the body of a call: ${found}`));
   }
 
-  /** @throws TypeError or RangeError for what `Headers` and `Response` refuse. */
+  /** @throws TypeError or RangeError for parts that `Headers` or `Response` refuses. */
   #toResponse(
     number: CallNumber,
     call: Call,
