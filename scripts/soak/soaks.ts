@@ -6,6 +6,7 @@ import { http2Reloads } from "./http2-reloads.ts";
 import { killWorkers, killWorkersPython } from "./kill-workers.ts";
 import { overload } from "./overload.ts";
 import { poison, poisonPython } from "./poison.ts";
+import { queues, queuesRedis } from "./queues.ts";
 import { reloads, reloadsPython } from "./reloads.ts";
 import { slowClients, slowClientsPython } from "./slow-clients.ts";
 import { slowTransfers, slowTransfersProxy } from "./slow-transfers.ts";
@@ -22,6 +23,8 @@ export const SOAKS: readonly Soak[] = [
   http2Reloads,
   slowClients,
   reloadsPython,
+  queues,
+  queuesRedis,
   slowClientsPython,
   killWorkers,
   killWorkersPython,
