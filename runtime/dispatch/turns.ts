@@ -38,11 +38,6 @@ export class Turns<T> {
     return this.#all.size;
   }
 
-  /** Number of addresses that have items. */
-  get addresses(): number {
-    return this.#addresses.size;
-  }
-
   /** The item that has waited for the longest time. */
   get oldest(): T | undefined {
     return this.#all.first?.item;

@@ -92,6 +92,11 @@ export class ClientWebSocket implements WebSocketSide, Transferring {
     return this.request.id;
   }
 
+  /** False once messages of the client are dropped. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   /** Takes the library's socket. Must be called before any other event. */
   opened(socket: EngineSocket): void {
     this.#socket = socket;

@@ -1,6 +1,7 @@
 /* oxlint-disable no-underscore-dangle -- The package `ws` names the parts of its receiver in this way. */
 import { randomFillSync } from "node:crypto";
 import type { Duplex, Writable } from "node:stream";
+import { toOwnMemory } from "../lib/own-memory.ts";
 import { CLOSE_CODES } from "./web-socket.ts";
 
 /**
@@ -133,6 +134,27 @@ export function toCloseCode(problem: Error): number {
 const DAMAGED = "ERR_DAMAGED_MESSAGE";
 
 /**
+ * Creates a receiver that keeps no whole read for a few bytes of it. The package keeps views: a fragment of one byte would
+ * hold 64 KiB, and so would one byte of a frame in a stream of HTTP/2, whose reads are shared by all streams.
+ */
+function createFrugal(
+  Receiver: ReceiverClass,
+  options: ReceiverOptions,
+): InstanceType<ReceiverClass> {
+  const receiver = new Receiver(options);
+  const readOn = receiver.dataMessage.bind(receiver);
+  receiver.dataMessage = (done) => {
+    const fragments = receiver._fragments;
+    const last = fragments.at(-1);
+    if (last !== undefined && !receiver._fin) fragments[fragments.length - 1] = toOwnMemory(last);
+    readOn(done);
+  };
+  const write = receiver._write.bind(receiver);
+  receiver._write = (bytes: Buffer, encoding, done) => write(toOwnMemory(bytes), encoding, done);
+  return receiver;
+}
+
+/**
  * Creates a receiver that inflates a message at once, within `write`. The package's own way inflates in another thread:
  * events then come later, and each WebSocket keeps a window in memory.
  */
@@ -141,7 +163,7 @@ function createInflating(
   { inflate, ...options }: ReceiverOptions & { inflate: Inflate },
 ): FrameReceiver {
   const largestBytes = options.maxPayload;
-  const receiver = new Receiver({
+  const receiver = createFrugal(Receiver, {
     ...options,
     // Random bytes grow a little, by at most an eighth with zlib. The receiver of the message bounds plain ones.
     maxPayload: largestBytes + (largestBytes >> 3) + 64,
@@ -150,7 +172,7 @@ function createInflating(
   /** The frames of the message so far. The package bounds their bytes, and their number. */
   let frames: Buffer[] = [];
   receiver.decompress = (bytes, done) => {
-    frames.push(bytes);
+    frames.push(receiver._fin ? bytes : toOwnMemory(bytes));
     if (receiver._fin) {
       const message = inflate(Buffer.concat(frames), largestBytes);
       frames = [];
@@ -183,7 +205,7 @@ async function importFrames(): Promise<WebSocketFrames> {
         allowSynchronousEvents: true,
       };
       return inflate === undefined
-        ? new Receiver(options)
+        ? createFrugal(Receiver, options)
         : createInflating(Receiver, { ...options, inflate });
     },
     frameCompressed: (bytes, isBinary) =>

@@ -24,10 +24,6 @@ export class LinkedList<T> {
     return this.#first?.item;
   }
 
-  get last(): T | undefined {
-    return this.#last?.item;
-  }
-
   /** Adds a link at the end. The link must be in no list. */
   append(link: Link<T>): void {
     link.before = this.#last;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { LazyFrames } from "../../runtime/http/web-socket-frames.ts";
 import { WaitingBytes } from "../../runtime/lib/waiting-bytes.ts";
 import { type UpstreamEnd, UpstreamWebSocket } from "../../runtime/proxy/upstream-web-socket.ts";
@@ -41,7 +41,8 @@ class Bench {
   readonly events: string[] = [];
   readonly socket: UpstreamWebSocket;
 
-  constructor() {
+  constructor(t: TestContext) {
+    t.after(() => this.socket.destroy());
     this.socket = new UpstreamWebSocket(this.connection, {
       frames,
       waiting: new WaitingBytes(1e9),
@@ -281,11 +282,11 @@ const BROKEN: readonly Row[] = [
 
 describe("the client of an upstream's WebSocket", () => {
   for (const row of [...VALID, ...CLOSES, ...BROKEN]) {
-    it(`RFC 6455 ${row.section}: ${row.name}`, () => {
+    it(`RFC 6455 ${row.section}: ${row.name}`, (t) => {
       const bytes = Buffer.concat(row.send.map(served));
       // In one read, and byte by byte where that is short.
       for (const size of bytes.length < 1_000 ? [bytes.length, 1] : [bytes.length]) {
-        const bench = new Bench();
+        const bench = new Bench(t);
         for (let at = 0; at < bytes.length; at += size) {
           bench.receive(Buffer.from(bytes.subarray(at, at + size)));
         }
@@ -302,13 +303,12 @@ describe("the client of an upstream's WebSocket", () => {
           assert.equal(payload.length === 0 ? null : payload.readUInt16BE(), row.code);
           assert.equal(bench.connection.writableEnded, true);
         }
-        bench.socket.destroy();
       }
     });
   }
 
-  it("RFC 6455 5.3: masks every frame with a mask of its own", () => {
-    const bench = new Bench();
+  it("RFC 6455 5.3: masks every frame with a mask of its own", (t) => {
+    const bench = new Bench(t);
     const { socket } = bench;
     for (let at = 0; at < 300; at++) socket.send(Buffer.from(`message ${at}`), at % 2 === 0);
     socket.ping(Buffer.from("ping"));
@@ -327,11 +327,10 @@ describe("the client of an upstream's WebSocket", () => {
     assert.ok(sent.every(({ fin, rsv, mask }) => fin && rsv === 0 && mask !== 0));
     // Random masks of 32 bits: three equal ones are out of reach.
     assert.ok(new Set(sent.map(({ mask }) => mask)).size > sent.length - 2);
-    socket.destroy();
   });
 
-  it("RFC 6455 7.1.1: sends nothing behind its close frame", () => {
-    const bench = new Bench();
+  it("RFC 6455 7.1.1: sends nothing behind its close frame", (t) => {
+    const bench = new Bench(t);
     bench.socket.close({ code: 1001, reason: "" });
     bench.socket.send(Buffer.from("late"), false);
     bench.socket.ping(Buffer.from("late"));
@@ -341,6 +340,5 @@ describe("the client of an upstream's WebSocket", () => {
       [close],
     );
     assert.deepEqual(bench.events, []);
-    bench.socket.destroy();
   });
 });

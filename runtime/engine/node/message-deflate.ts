@@ -1,10 +1,11 @@
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+import type { Inflate } from "../../http/web-socket-frames.ts";
 import { CLOSE_CODES } from "../../http/web-socket.ts";
 
 /** The end of an empty block without compression, which messages leave out (RFC 7692 section 7.2.1). */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff]);
 
-/** Compresses messages with one window. */
+/** Compresses the messages of the server with one window, and reads those of clients. */
 export interface Deflater {
   /**
    * Returns the compressed form of a message (RFC 7692 section 7.2.1). The event loop stands still meanwhile.
@@ -12,6 +13,8 @@ export interface Deflater {
    * @param bytes Must not change afterwards.
    */
   deflate(bytes: Uint8Array): Buffer;
+  /** As `inflateMessage`. The event loop stands still meanwhile. */
+  inflate: Inflate;
 }
 
 /** Compresses the messages of a listener's WebSockets, each one alone. */
@@ -41,10 +44,12 @@ function createDeflater(windowBits: number): Deflater {
     deflate(bytes) {
       const known = done.get(bytes);
       if (known !== undefined) return known;
-      const deflated = deflateRawSync(bytes, options).subarray(0, -TAIL.length);
+      // A copy: the result of zlib is a view on 16 KiB, which a message that waits would keep.
+      const deflated = Buffer.from(deflateRawSync(bytes, options).subarray(0, -TAIL.length));
       done.set(bytes, deflated);
       return deflated;
     },
+    inflate: inflateMessage,
   };
 }
 

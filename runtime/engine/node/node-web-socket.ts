@@ -2,13 +2,14 @@ import type { Duplex } from "node:stream";
 import {
   type FrameReceiver,
   type FrameSender,
+  type Inflate,
   toCloseCode,
   type WebSocketFrames,
 } from "../../http/web-socket-frames.ts";
 import { CLOSE_CODES, type WebSocketEnd } from "../../http/web-socket.ts";
 import { isSendableCloseCode } from "../../lib/close-codes.ts";
 import type { ClientWebSocket, EngineSocket } from "../client-web-socket.ts";
-import { type Deflater, inflateMessage } from "./message-deflate.ts";
+import type { Deflater } from "./message-deflate.ts";
 
 /** Bytes that may wait in the stream before the writer keeps the rest. */
 const FULL_BYTES = 16 * 1024;
@@ -28,6 +29,8 @@ const LINGER_MS = 5_000;
 /** Longest time for a client that still takes bytes before its close frame. */
 const LINGER_TOTAL_MS = 30_000;
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** The bytes of a connection, or of a stream of HTTP/2, that is a WebSocket now. */
 export interface UpgradedStream {
   readonly duplex: Duplex;
@@ -43,7 +46,7 @@ export interface NodeWebSocketOptions {
   side: ClientWebSocket;
   /** Largest message of the client, whole or in fragments. */
   largestBytes: number;
-  /** Compresses messages; `null`: the client did not agree. */
+  /** Compresses and inflates messages; `null`: the client did not agree. */
   deflater: Deflater | null;
 }
 
@@ -83,8 +86,11 @@ export class NodeWebSocket implements EngineSocket {
     this.#duplex = duplex;
     this.#side = side;
     this.#sender = frames.createSender(duplex);
-    const inflate = deflater === null ? undefined : inflateMessage;
-    const receiver = frames.createReceiver({ largestBytes, isServer: true, inflate });
+    const receiver = frames.createReceiver({
+      largestBytes,
+      isServer: true,
+      inflate: deflater === null ? undefined : this.#inflate,
+    });
     this.#receiver = receiver;
     receiver.on("message", (bytes: Buffer, isBinary: boolean) => {
       if (!this.#isOver) side.onMessage(bytes, isBinary);
@@ -178,6 +184,12 @@ export class NodeWebSocket implements EngineSocket {
 
   readonly #onSent = (): void => {
     if (!this.#isOver && this.#duplex.writableLength === 0) this.#side.onDrain();
+  };
+
+  /** Inflates a message, unless it would be dropped: bombs behind the first one must cost no time. */
+  readonly #inflate: Inflate = (bytes, largestBytes) => {
+    if (this.#isOver || !this.#side.isOpen || this.#deflater === null) return NO_BYTES;
+    return this.#deflater.inflate(bytes, largestBytes);
   };
 
   readonly #onData = (bytes: Buffer): void => {

@@ -17,6 +17,12 @@ describe("MessageDeflater", () => {
     assert.notEqual(deflater.withWindow(15).deflate(Buffer.from(bytes)), first);
   });
 
+  it("keeps no buffer of zlib", () => {
+    const deflated = new MessageDeflater().withWindow(15).deflate(Buffer.alloc(5_000, "abc"));
+    // The result is a part of Node's pool, or has its own memory.
+    assert.ok(deflated.buffer.byteLength <= Buffer.poolSize, `${deflated.buffer.byteLength} bytes`);
+  });
+
   it("keeps to the window of the client", () => {
     // The second half repeats the first, farther back than the window reaches.
     const half = randomBytes(4_000);
