@@ -17,8 +17,9 @@ export type LimitKey =
 /** Returns the text under which a limit counts a request. */
 export type KeyReader = (client: Client) => string;
 
-/** Longest text that is kept. A hash stands for a longer one, so that a table has a bound in bytes. */
+/** Longest value whose hash is remembered, and most values of one limit. */
 const LONGEST = 64;
+const MOST_VALUES = 4_096;
 
 /**
  * Returns the reader of a key.
@@ -29,6 +30,7 @@ const LONGEST = 64;
 export function createKeyReader(key: LimitKey): KeyReader {
   if (key === "site") return () => "";
   if (key === "address") return addressOf;
+  const toText = createHasher();
   if ("header" in key) {
     const name = key.header.toLowerCase();
     return ({ head }) => toText(findField(head.fields, name)) ?? addressOf({ head });
@@ -41,9 +43,20 @@ function addressOf({ head }: Pick<Client, "head">): string {
   return toNetwork(head.clientAddress);
 }
 
-/** Marks values, so that no value can look like an address. */
-function toText(value: string | undefined): string | null {
-  if (value === undefined || value === "") return null;
-  if (value.length <= LONGEST) return `=${value}`;
-  return `#${createHash("sha256").update(value, "latin1").digest("base64url")}`;
+/**
+ * Returns a function that hides a value behind its hash, which cannot look like an address. Values may be secrets, other
+ * servers hear of keys (`shared-takings.ts`), and a table of keys has a bound in bytes.
+ */
+function createHasher(): (value: string | undefined) => string | null {
+  const known = new Map<string, string>();
+  return (value) => {
+    if (value === undefined || value === "") return null;
+    const found = known.get(value);
+    if (found !== undefined) return found;
+    const text = `#${createHash("sha256").update(value, "latin1").digest("base64url")}`;
+    if (value.length > LONGEST) return text;
+    if (known.size >= MOST_VALUES) known.clear();
+    known.set(value, text);
+    return text;
+  };
 }

@@ -82,8 +82,9 @@ export class RateLimiter {
 
   /** As `admits`, but takes no token and counts nothing. */
   #explain(client: Client, inquiry: Inquiry): boolean {
-    const { place, takings } = this.#options;
-    const taking = takings.peek(this.#buckets, this.#requestOf(client));
+    const { place } = this.#options;
+    const { key, nowMs } = this.#requestOf(client);
+    const taking = this.#buckets.peek(key, nowMs);
     inquiry.note(
       `${place}: ${this.#itemName} admits ${taking.left} more requests of this client now` +
         (this.#isDryRun ? " (dry run: refuses none)" : ""),

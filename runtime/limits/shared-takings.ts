@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import { type Taking, TokenBuckets } from "./token-buckets.ts";
 
 /** Tokens that requests took from the buckets of one limit: its name, then keys with their numbers. Plain data. */
 export type LimitTakings = readonly [limit: string, taken: readonly (readonly [string, number])[]];
 
-/** Time for which takings are gathered. Servers know of each other's that late. */
+/** Time for which takings are gathered. Other servers hear of a taking up to this much later. */
 const GATHER_MS = 100;
 
 /** Most keys of one message. */
@@ -49,16 +48,9 @@ export class SharedTakings {
    * @param limit Names the limit. It is the same on all servers.
    */
   take(limit: string, buckets: TokenBuckets, { key, nowMs }: TakingRequest): Taking {
-    if (!this.#isOn) return buckets.take(key, nowMs);
-    const shared = hideValue(key);
-    const taking = buckets.take(shared, nowMs);
-    if (taking.isAllowed) this.#note(limit, shared);
+    const taking = buckets.take(key, nowMs);
+    if (this.#isOn && taking.isAllowed) this.#note(limit, key);
     return taking;
-  }
-
-  /** Returns the answer of `take` without taking. */
-  peek(buckets: TokenBuckets, { key, nowMs }: TakingRequest): Taking {
-    return buckets.peek(this.#isOn ? hideValue(key) : key, nowMs);
   }
 
   /** Takes the tokens that requests took at another server. */
@@ -105,10 +97,4 @@ export interface TakingRequest {
   readonly key: string;
   /** The time at which it was received. Monotonic. */
   readonly nowMs: number;
-}
-
-/** Values of fields and cookies may be secrets. Other servers get their hash. */
-function hideValue(key: string): string {
-  if (!key.startsWith("=")) return key;
-  return `#${createHash("sha256").update(key.slice(1), "latin1").digest("base64url")}`;
 }

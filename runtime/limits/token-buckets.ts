@@ -6,8 +6,9 @@ const MOST_KEYS = 65_536;
 /** Number of lists into which the table sorts its buckets, by the time at which they are full again. */
 const SLOTS = 64;
 
-/** Most tokens that a bucket may owe, in bursts. */
-const MOST_DEBT = 3;
+/** Most tokens that a bucket may owe: in bursts, and in time, whichever is more. Servers hear of each other in less. */
+const MOST_DEBT_BURSTS = 3;
+const MOST_DEBT_MS = 1_000;
 
 /** Most full buckets that one request removes, so that no request pays for many. */
 const REMOVED_AT_ONCE = 2;
@@ -46,7 +47,7 @@ interface Bucket extends Node {
  * table is full, it drops the bucket that will be full first: its client has used the least. Both take constant time:
  * the buckets are in a ring of lists, each for a span of times at which buckets are full again.
  *
- *     full ◀─ expired list ◀── ring: [now, now + w) [now + w, now + 2w) ... up to 4 x burst / rate from now
+ *     full ◀─ expired list ◀── ring: [now, now + w) [now + w, now + 2w) ... up to (burst + debt) / rate from now
  *
  * Invariant: each bucket is in exactly one list.
  */
@@ -55,6 +56,8 @@ export class TokenBuckets {
   readonly rate: Rate;
   /** Time in which one token arrives. */
   readonly #tokenMs: number;
+  /** Most tokens that a bucket may owe. */
+  readonly #mostDebt: number;
   /** Span of time of one list of the ring. */
   readonly #slotMs: number;
   readonly #mostKeys: number;
@@ -77,8 +80,9 @@ export class TokenBuckets {
     this.burst = burst;
     this.#mostKeys = mostKeys;
     this.#tokenMs = rate.windowMs / rate.requests;
+    this.#mostDebt = Math.max(MOST_DEBT_BURSTS * burst, MOST_DEBT_MS / this.#tokenMs);
     // Two spans less than the ring has: the span that has begun, and the span of the bucket with the most debt now.
-    this.#slotMs = ((1 + MOST_DEBT) * burst * this.#tokenMs) / (SLOTS - 2);
+    this.#slotMs = ((burst + this.#mostDebt) * this.#tokenMs) / (SLOTS - 2);
   }
 
   /** The number of buckets, including full ones that are not removed yet. */
@@ -111,7 +115,7 @@ export class TokenBuckets {
   owe(key: string, { count, nowMs }: { count: number; nowMs: number }): void {
     this.#expire(nowMs);
     const bucket = this.#buckets.get(key) ?? this.#add(key, nowMs);
-    bucket.tokens = Math.max(-MOST_DEBT * this.burst, this.#refill(bucket, nowMs) - count);
+    bucket.tokens = Math.max(-this.#mostDebt, this.#refill(bucket, nowMs) - count);
     this.#place(bucket);
   }
 

@@ -11,7 +11,7 @@ export interface JoinedParts {
   log: Logger;
   cache: Pick<ResponseCache, "purgeTold">;
   sockets: Pick<HandlerSockets, "announce">;
-  takings: Pick<SharedTakings, "apply" | "isOn">;
+  takings: Pick<SharedTakings, "apply" | "flush" | "isOn">;
 }
 
 /** Makes several servers act as one for topics, purges and rate limits, through the store that `relayStore` names. */
@@ -42,6 +42,7 @@ export class JoinedServers {
   }
 
   close(): Promise<void> {
+    this.#parts.takings.flush();
     return this.#relay.close();
   }
 

@@ -53,18 +53,22 @@ export class RedisLink {
     this.#running = this.#run();
   }
 
-  /** Publishes a message. It is lost, and counted, while Redis is away or takes too long. */
-  send(bytes: Buffer): void {
+  /**
+   * Publishes a message. It is lost while Redis is away or takes too long.
+   *
+   * @param isCounted The log tells how many of these were lost.
+   */
+  send(bytes: Buffer, { isCounted }: { isCounted: boolean }): void {
     const pair = this.#pair;
     if (pair === null || this.#waitingBytes + bytes.length > MOST_WAITING_BYTES) {
-      this.#lose();
+      this.#lose(isCounted);
       return;
     }
     this.#waitingBytes += bytes.length;
     const { channel, timeoutMs } = this.#options;
     const sending = within(pair.sender.publish(channel, bytes), timeoutMs, "an answer of Redis")
       .catch(() => {
-        this.#lose();
+        this.#lose(isCounted);
         // A connection that does not answer is as good as none.
         pair.giveUp();
       })
@@ -135,7 +139,8 @@ export class RedisLink {
     }
   }
 
-  #lose(): void {
+  #lose(isCounted: boolean): void {
+    if (!isCounted) return;
     this.#lost++;
     if (performance.now() >= this.#nextLogMs) this.#tellLost();
   }

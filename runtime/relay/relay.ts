@@ -16,6 +16,9 @@ export interface RelayOptions {
   onMessage: (message: RelayMessage) => void;
 }
 
+/** The log gets one line about unknown messages in this time. */
+const UNKNOWN_LOG_MS = 10_000;
+
 /**
  * Passes messages and purges of handlers on to other servers, and receives theirs. Messages of one server arrive in their
  * order, at most once: while Redis is away they are lost, and the log counts them.
@@ -27,6 +30,8 @@ export class Relay {
   readonly #server = randomBytes(9).toString("base64url");
   #place: RelayPlace | null = null;
   #link: RedisLink | null = null;
+  /** The next time at which the log may get a line about unknown messages. */
+  #nextUnknownMs = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -49,7 +54,9 @@ export class Relay {
 
   /** Tells the other servers. Never waits, and never throws. */
   send(message: RelayMessage): void {
-    this.#link?.send(encodeRelayMessage(this.#server, message));
+    // Without the takings of 100 ms, servers limit alone: no operator has to repeat anything.
+    const isCounted = message.kind !== "taken";
+    this.#link?.send(encodeRelayMessage(this.#server, message), { isCounted });
   }
 
   /** Resolves when messages that were sent have left, within the time of the place. */
@@ -66,6 +73,14 @@ export class Relay {
     }
   }
 
+  /** A server of another version may send several each second. */
+  #noteUnknown(): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#nextUnknownMs) return;
+    this.#nextUnknownMs = nowMs + UNKNOWN_LOG_MS;
+    this.#options.log.warn("messages of another server ignored: found an unknown form");
+  }
+
   #open(Link: typeof RedisLink, place: RelayPlace): RedisLink {
     const { log } = this.#options;
     return new Link({
@@ -74,7 +89,7 @@ export class Relay {
       log,
       onBytes: (bytes) => {
         const parsed = parseRelayMessage(bytes);
-        if (parsed === null) log.warn("message of another server ignored: found an unknown form");
+        if (parsed === null) this.#noteUnknown();
         else if (parsed.server !== this.#server) this.#pass(parsed.message);
       },
     });
