@@ -42,7 +42,7 @@ function storedBy(server: TestServer): { ids: string[]; leased: string[] } {
   return { ids, leased: ids.filter(isLeased) };
 }
 
-describe("edgicorn rollback", { timeout: 240_000 }, () => {
+describe("edgicorn rollback", { timeout: 600_000 }, () => {
   it("goes back to what served before, or to any that is on disk", async (t) => {
     const kept = `export const config = { pool: "kept" }; export default () => new Response(String(process.pid));`;
     const server = await startServer(t, {

@@ -101,7 +101,7 @@ describeMistakes("handlers", [
     code: 0,
     says: [
       /handlers\/cron\.ts:1:\d+: scheduled\(\) never runs: expected .*schedule/,
-      /handlers\/cron\.ts:1:\d+: default export has queue\(\).*consumer of the queue/,
+      /handlers\/cron\.ts:1:\d+: queue\(\) never runs: expected .*queue/,
       /handlers\/named\.ts:2:\d+: scheduled\(\) never runs/,
     ],
     neverSays: [/router\.ts/],
