@@ -13,6 +13,7 @@ import type {
   WorkerReport,
   WorkerSettings,
 } from "../channel/messages.ts";
+import { QUEUE_METHOD } from "../channel/messages.ts";
 import type { ResponseCache } from "../cache/response-cache.ts";
 import type { Config } from "../config/config.ts";
 import { DEFAULT_SITE } from "../config/sites.ts";
@@ -229,7 +230,9 @@ export class HandlerPool {
       },
       quarantineMs: config.quarantineMs,
       routes: {
-        mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
+        // A lost batch goes back to its queue, where the attempt counts.
+        mayReplay: (route, method) =>
+          method === QUEUE_METHOD ? false : this.#rules.rulesOf(route, method).replay,
         describe: (exchange) => this.#describe(exchange),
       },
     });

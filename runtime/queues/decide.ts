@@ -18,8 +18,8 @@ export type Step =
 /** Longest pause between two attempts, unless a handler asks for a longer one. */
 const MOST_BACKOFF_MS = 3_600_000;
 
-/** Pause after a batch that no worker got. */
-const REFUSED_MS = 1_000;
+/** Pause after a batch that no worker got, for its messages and for further batches. */
+export const REFUSED_MS = 1_000;
 
 /** Tells whether a batch is taken now: it is full, or its first message has waited for the others. */
 export function isBatchDue(
@@ -35,6 +35,14 @@ export function isBatchDue(
 export function pauseAfter(attempts: number, backoffMs: number): number {
   const most = Math.max(backoffMs, MOST_BACKOFF_MS);
   return Math.min(most, backoffMs * 2 ** Math.min(30, attempts - 1));
+}
+
+/**
+ * Tells whether a message goes to no handler again, because lost servers have used up its attempts. They get one attempt more
+ * than handlers: a server may be lost before its worker has the message.
+ */
+export function isSpent(attempts: number, retries: number): boolean {
+  return attempts > retries + 2;
 }
 
 /** Decides about a message when its batch has ended. */

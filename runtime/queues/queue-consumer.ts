@@ -4,7 +4,15 @@ import type { QueueHandler } from "../handlers/site-routes.ts";
 import type { ExchangeId } from "../http/client.ts";
 import type { Logger } from "../log/log.ts";
 import type { FoundLease, MessageQueue, TakenMessage } from "../stores/message-queue.ts";
-import { type BatchResult, decideStep, isBatchDue, pauseBeforeLook, type Step } from "./decide.ts";
+import {
+  type BatchResult,
+  decideStep,
+  isBatchDue,
+  isSpent,
+  pauseBeforeLook,
+  REFUSED_MS,
+  type Step,
+} from "./decide.ts";
 import { sendBatch, type BatchOutcome, type SendBatchOptions } from "./send-batch.ts";
 
 /** Time after which a server that is gone loses its messages to another one. */
@@ -64,6 +72,10 @@ export class QueueConsumer {
   #isUpkeeping = false;
   #isClosing = false;
   #isFailing = false;
+  /** The last batch was refused. */
+  #isRefused = false;
+  /** No look begins before this time of `performance.now()`. */
+  #restUntilMs = 0;
   #activeMs = performance.now();
   #nextCountMs = 0;
   #counts = { waiting: 0, delayed: 0, inWork: 0, dead: 0 };
@@ -116,8 +128,7 @@ export class QueueConsumer {
   /** Begins no further batch. Those in work go on. */
   stop(): void {
     this.#stopped.abort();
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#clearTimer();
   }
 
   /** Stops, and resolves when all batches have ended and the store knows about their messages, or has failed several times. */
@@ -142,27 +153,53 @@ export class QueueConsumer {
       this.#isAsked = true;
       return;
     }
+    const restMs = this.#restUntilMs - performance.now();
+    if (restMs > 0) this.#askIn(restMs);
+    else {
+      this.#clearTimer();
+      this.#isLooking = true;
+      this.#looking = this.#look();
+    }
+  }
+
+  #askIn(pauseMs: number): void {
+    this.#clearTimer();
+    this.#timer = setTimeout(() => this.#ask(), Math.ceil(pauseMs)).unref();
+  }
+
+  #clearTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#isLooking = true;
-    this.#looking = this.#look();
+  }
+
+  /** Lets no look begin for a time. */
+  #rest(pauseMs: number): void {
+    this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + pauseMs);
+  }
+
+  get #isResting(): boolean {
+    return performance.now() < this.#restUntilMs;
   }
 
   async #look(): Promise<void> {
-    let pauseMs = FAILURE_MS;
+    let pauseMs = 0;
     try {
       do {
         this.#isAsked = false;
         // oxlint-disable-next-line no-await-in-loop -- Each batch is taken after the one before.
         pauseMs = await this.#takeBatch();
-      } while ((pauseMs === 0 || this.#isAsked) && !this.#isStopped);
-      this.#isFailing = false;
+      } while ((pauseMs === 0 || this.#isAsked) && !this.#isStopped && !this.#isResting);
+      if (!this.#isResting) this.#isFailing = false;
     } catch (error) {
       this.#noteFailure(error);
+      this.#rest(FAILURE_MS);
+      pauseMs = FAILURE_MS;
     }
     this.#isLooking = false;
-    if (this.#isStopped || pauseMs === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(() => this.#ask(), pauseMs).unref();
+    if (this.#isStopped) return;
+    // A batch that ended during a look that the rest cut short asks for one after the rest.
+    if (this.#isAsked) this.#ask();
+    else if (pauseMs !== Number.POSITIVE_INFINITY) this.#askIn(pauseMs);
   }
 
   /** Takes a batch if one is due. Returns the time until the next look; infinite: until a batch has ended. */
@@ -185,11 +222,20 @@ export class QueueConsumer {
     const messages = await queue.take(own);
     // Other servers were faster.
     if (messages.length === 0) return pauseBeforeLook({ idleMs: 0, untilDueMs: null }, lookMs);
+    this.#noteUnanswered(messages);
     for (const message of messages) this.#held.set(message.id, message);
     const run = this.#run(messages);
     this.#running.add(run);
     void this.#follow(run);
     return 0;
+  }
+
+  /** The store has not answered about some messages: the next look waits. */
+  #noteUnanswered(messages: readonly TakenMessage[]): void {
+    const failed = messages.find(({ failure }) => failure !== null);
+    if (failed?.failure === undefined || failed.failure === null) return;
+    this.#noteFailure(failed.failure.error);
+    this.#rest(FAILURE_MS);
   }
 
   async #follow(run: Promise<void>): Promise<void> {
@@ -202,20 +248,26 @@ export class QueueConsumer {
   async #run(messages: readonly TakenMessage[]): Promise<void> {
     const { handler } = this;
     const { retries } = handler.config;
-    // Leases that expired may have used up the attempts.
-    const [fresh, spent] = [
-      messages.filter(({ attempts }) => attempts <= retries + 1),
-      messages.filter(({ attempts }) => attempts > retries + 1),
-    ];
-    await Promise.all(spent.map((message) => this.#settle(message, { kind: "bury" })));
-    if (fresh.length === 0) return;
+    const unanswered = messages.filter(({ failure }) => failure !== null);
+    const answered = messages.filter(({ failure }) => failure === null);
+    const fresh = answered.filter(({ attempts }) => !isSpent(attempts, retries));
+    const spent = answered.filter(({ attempts }) => isSpent(attempts, retries));
+    await Promise.all([
+      ...unanswered.map((message) => this.#settle(message, giveBack(message))),
+      ...spent.map((message) => this.#settle(message, { kind: "bury" })),
+      ...(fresh.length === 0 ? [] : [this.#runFresh(fresh)]),
+    ]);
+  }
+
+  async #runFresh(fresh: readonly TakenMessage[]): Promise<void> {
+    const { handler } = this;
     const { nextId, onFailure } = this.#options;
     const outcome: BatchOutcome = this.#isStopped
       ? { result: "refused", verdicts: [] }
       : await sendBatch(handler, fresh, { id: nextId(), onFailure });
     const { result, verdicts } = outcome;
     this.#batches[result]++;
-    if (result !== "done") this.#tellFailure(result, fresh);
+    this.#noteResult(result, fresh);
     await Promise.all(
       fresh.map((message, index) => {
         const verdict = verdicts[index] ?? null;
@@ -230,8 +282,11 @@ export class QueueConsumer {
       try {
         // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the failure of the one before.
         const settled = await this.#carryOut(message, step);
-        this.#settled[settled]++;
-        if (settled === "lost") this.#tellLost(message);
+        // No batch had a message whose `take` has no answer.
+        if (message.failure === null) {
+          this.#settled[settled]++;
+          if (settled === "lost") this.#tellLost(message);
+        }
         break;
       } catch (error) {
         this.#noteFailure(error);
@@ -242,7 +297,8 @@ export class QueueConsumer {
         await delay(FAILURE_MS);
       }
     }
-    this.#held.delete(message.id);
+    // A message whose release was carried out without an answer may be in work here again.
+    if (this.#held.get(message.id) === message) this.#held.delete(message.id);
   }
 
   async #carryOut(message: TakenMessage, step: Step): Promise<Settled> {
@@ -336,6 +392,14 @@ export class QueueConsumer {
     this.#nextCountMs = startedMs + tookMs * COUNT_RATIO;
   }
 
+  /** The log has the first of several refusals. */
+  #noteResult(result: BatchResult, messages: readonly TakenMessage[]): void {
+    const isRefused = result === "refused";
+    if (isRefused) this.#rest(REFUSED_MS);
+    if (result !== "done" && !(isRefused && this.#isRefused)) this.#tellFailure(result, messages);
+    this.#isRefused = isRefused;
+  }
+
   #tellFailure(result: BatchResult, messages: readonly TakenMessage[]): void {
     const { log, queue } = this.#options;
     const { pattern, file } = this.handler;
@@ -357,4 +421,9 @@ export class QueueConsumer {
     }
     this.#isFailing = true;
   }
+}
+
+/** Returns the step of a message whose `take` has no answer: if it had an effect, the message waits again. */
+function giveBack({ isAlone }: TakenMessage): Step {
+  return { kind: "release", delayMs: 0, isAlone, isUncounted: true };
 }

@@ -11,7 +11,15 @@ export interface MessageFacts {
   /** Whether it goes to a worker without other messages: its last worker was lost or took too long. */
   readonly isAlone: boolean;
   /** The lease; `null`: it waits. */
-  readonly lease: { readonly owner: string; readonly deadlineMs: number } | null;
+  readonly lease: Lease | null;
+}
+
+/** The right of a process to a message in work. */
+export interface Lease {
+  readonly owner: string;
+  readonly deadlineMs: number;
+  /** Differs after each `take`. */
+  readonly token: string;
 }
 
 /** Enough for each whole number of milliseconds that JavaScript has. */
@@ -71,21 +79,21 @@ export function encodeFacts({
     attempts,
     contentType,
     isAlone ? 1 : 0,
-    ...(lease === null ? [] : [lease.owner, lease.deadlineMs]),
+    ...(lease === null ? [] : [lease.owner, lease.deadlineMs, lease.token]),
   ]);
 }
 
 /** Reads the metadata of an entry. Only `encodeFacts` writes it. */
 export function decodeFacts(metadata: string | null): MessageFacts {
   // Other programs write no entries into spaces of queues.
-  const [sentMs, attempts, contentType, alone, owner, deadlineMs] = JSON.parse(
+  const [sentMs, attempts, contentType, alone, owner, deadlineMs, token = ""] = JSON.parse(
     metadata ?? '[0,0,"bytes",0]',
-  ) as [number, number, ContentType, number, string?, number?];
+  ) as [number, number, ContentType, number, string?, number?, string?];
   return {
     sentMs,
     attempts,
     contentType,
     isAlone: alone === 1,
-    lease: owner === undefined || deadlineMs === undefined ? null : { owner, deadlineMs },
+    lease: owner === undefined || deadlineMs === undefined ? null : { owner, deadlineMs, token },
   };
 }

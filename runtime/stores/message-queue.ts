@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { ContentType } from "../lib/content-types.ts";
 import {
   createIdSource,
@@ -40,6 +41,10 @@ export interface TakenMessage {
   readonly attempts: number;
   readonly contentType: ContentType;
   readonly isAlone: boolean;
+  /** Tells its lease from those of other calls of `take`. */
+  readonly token: string;
+  /** The error of a `take` that may have had no effect: give the message back; `null`: the store has answered. */
+  readonly failure: { readonly error: unknown } | null;
   /** Version of its entry; `null`: the store did not answer, so that the entry must be read again. */
   version: string | null;
   /** The operations so far, one after the other: each needs the version that the one before wrote. */
@@ -72,8 +77,11 @@ export interface QueueCounts {
 /** Time for which `send` relies on a count, and on the count of a full queue. */
 const [COUNT_MS, FULL_COUNT_MS] = [1_000, 50];
 
-/** It relies on a count for this multiple of the time that the count took, so that counting costs a hundredth at most. */
+/** It relies on a count for this multiple of the time that the count took, so that counting costs a hundredth. */
 const COUNT_RATIO = 100;
+
+/** Longest time for which `send` relies on a count: a stall of the store makes one count slow. */
+const MOST_COUNT_MS = 5_000;
 
 /** Most leases that one look returns. */
 const MOST_LEASES = 1_000;
@@ -100,6 +108,8 @@ export class MessageQueue {
   readonly #nextId: () => string;
   /** Messages that `send` may add before it counts again. */
   #room = { countedMs: Number.NEGATIVE_INFINITY, tookMs: 0, left: 0 };
+  /** The count in flight, which all senders share. */
+  #counting: Promise<void> | null = null;
 
   constructor(store: Store, options: MessageQueueOptions) {
     this.#store = store;
@@ -136,9 +146,10 @@ export class MessageQueue {
   }
 
   /**
-   * Takes messages that are due, each with a lease. Other processes may take some of them first.
+   * Takes messages that are due, each with a lease. Other processes may take some of them first. A message with a `failure`
+   * may have a lease of this process: the store did not answer.
    *
-   * @throws StoreError when no message was taken, and the store failed.
+   * @throws StoreError when the store cannot list messages.
    */
   async take({
     most,
@@ -156,39 +167,35 @@ export class MessageQueue {
       return index === 0 || bytes <= mostBytes;
     });
     const deadlineMs = this.#options.now() + leaseMs;
-    const moves = fitting.map(async ({ key, id, entry, facts }) => {
-      const attempts = facts.attempts + 1;
-      const lease = { owner: this.#options.owner, deadlineMs };
-      const version = await this.#store.move(
-        this.#space,
-        { key, version: entry.version },
-        {
-          key: toLeasedKey(id),
-          value: entry.value,
-          metadata: encodeFacts({ ...facts, attempts, lease }),
-          expiresMs: 0,
-        },
-      );
-      if (version === null) return null;
+    const moves = fitting.map(async ({ key, id, entry, facts }): Promise<TakenMessage[]> => {
       const { sentMs, contentType, isAlone } = facts;
-      const own = { version, last: Promise.resolve() };
-      return { id, body: entry.value, sentMs, attempts, contentType, isAlone, ...own };
+      const attempts = facts.attempts + 1;
+      const token = randomBytes(9).toString("base64url");
+      const own = { id, body: entry.value, sentMs, attempts, contentType, isAlone, token };
+      const lease = { owner: this.#options.owner, deadlineMs, token };
+      const from = { key, version: entry.version };
+      const to = {
+        key: toLeasedKey(id),
+        value: entry.value,
+        metadata: encodeFacts({ ...own, lease }),
+        expiresMs: 0,
+      };
+      try {
+        const version = await this.#store.move(this.#space, from, to);
+        if (version === null) return [];
+        return [{ ...own, version, failure: null, last: Promise.resolve() }];
+      } catch (error) {
+        return [{ ...own, version: null, failure: { error }, last: Promise.resolve() }];
+      }
     });
-    const results = await Promise.allSettled(moves);
-    const taken = results.flatMap((result) =>
-      result.status === "fulfilled" && result.value !== null ? [result.value] : [],
-    );
-    // A message whose answer is missing comes back when its lease has expired.
-    const failed = results.find((result) => result.status === "rejected");
-    if (taken.length === 0 && failed !== undefined) throw failed.reason;
-    return taken;
+    return (await Promise.all(moves)).flat();
   }
 
   /** Extends a lease. Returns whether this process still has it. */
   extend(message: TakenMessage, leaseMs: number): Promise<boolean> {
     return this.#change(message, async (version) => {
       const deadlineMs = this.#options.now() + leaseMs;
-      const lease = { owner: this.#options.owner, deadlineMs };
+      const lease = { owner: this.#options.owner, deadlineMs, token: message.token };
       const next = await this.#store.put(this.#space, toLeasedKey(message.id), {
         value: message.body,
         metadata: encodeFacts({ ...message, lease }),
@@ -239,7 +246,11 @@ export class MessageQueue {
       await dead.#add(message);
     } catch (error) {
       if (!(error instanceof QueueFullError)) throw error;
-      const isReleased = await this.release(message, { delayMs: FULL_MS, isUncounted: true });
+      // One attempt more than it had: no handler gets it again, even one whose server may have been lost too early.
+      const facts = { ...message, attempts: message.attempts + 1 };
+      const isReleased = await this.#change(message, (version) =>
+        this.#moveToWaiting({ ...message, facts, version }, FULL_MS),
+      );
       return isReleased ? "full" : "lost";
     }
     return (await this.acknowledge(message)) ? "buried" : "lost";
@@ -293,16 +304,12 @@ export class MessageQueue {
   }
 
   async #makeRoom(count: number): Promise<void> {
-    const { now, mostMessages, name } = this.#options;
-    const { countedMs, tookMs } = this.#room;
-    const ageMs = now() - countedMs;
-    const restMs = this.#room.left < count ? FULL_COUNT_MS : COUNT_MS;
-    if (ageMs >= Math.max(restMs, tookMs * COUNT_RATIO) || ageMs < 0) {
-      const startedMs = performance.now();
-      const range = { from: WAITING_PREFIX, before: AFTER_LEASED };
-      const found = await this.#store.count(this.#space, range);
-      const own = { tookMs: performance.now() - startedMs, left: mostMessages - found };
-      this.#room = { countedMs: now(), ...own };
+    const { mostMessages, name } = this.#options;
+    if (this.#isCountStale(count)) {
+      this.#counting ??= this.#countRoom().finally(() => {
+        this.#counting = null;
+      });
+      await this.#counting;
     }
     if (this.#room.left < count) {
       const found = mostMessages - this.#room.left;
@@ -311,6 +318,23 @@ export class MessageQueue {
       );
     }
     this.#room.left -= count;
+  }
+
+  #isCountStale(count: number): boolean {
+    const { countedMs, tookMs, left } = this.#room;
+    const ageMs = this.#options.now() - countedMs;
+    if (ageMs < 0) return true;
+    if (left < count) return ageMs >= FULL_COUNT_MS;
+    return ageMs >= Math.max(COUNT_MS, Math.min(MOST_COUNT_MS, tookMs * COUNT_RATIO));
+  }
+
+  async #countRoom(): Promise<void> {
+    const { now, mostMessages } = this.#options;
+    const startedMs = now();
+    const range = { from: WAITING_PREFIX, before: AFTER_LEASED };
+    const found = await this.#store.count(this.#space, range);
+    const countedMs = now();
+    this.#room = { countedMs, tookMs: countedMs - startedMs, left: mostMessages - found };
   }
 
   async #listWaiting({
@@ -370,13 +394,11 @@ export class MessageQueue {
     return own;
   }
 
-  /** Returns the version of the entry if it is still that of this process and of this attempt. */
-  async #findVersion({ id, attempts }: TakenMessage): Promise<string | null> {
+  /** Returns the version of the entry if its lease is still that of this call of `take`. */
+  async #findVersion({ id, token }: TakenMessage): Promise<string | null> {
     const entry: Entry | null = await this.#store.get(this.#space, toLeasedKey(id));
     if (entry === null) return null;
-    const { lease, attempts: found } = decodeFacts(entry.metadata);
-    const isOurs = lease?.owner === this.#options.owner && found === attempts;
-    return isOurs ? entry.version : null;
+    return decodeFacts(entry.metadata).lease?.token === token ? entry.version : null;
   }
 }
 

@@ -259,7 +259,7 @@ describe("queues", { timeout: 300_000 }, () => {
     const first = await startServer(t, { handlers: HANDLERS, files });
     await send(first, { body: { name: "done" } });
     await first.until((line) => line.msg === "got" && line["name"] === "done");
-    await send(first, { body: { name: "later", act: "ack" }, delaySeconds: 1 });
+    await send(first, { body: { name: "later", act: "ack" }, delaySeconds: 10 });
     await send(first, { body: { name: "open", act: "hang" } });
     await first.until((line) => line.msg === "got" && line["name"] === "open");
     process.kill(first.pid, "SIGKILL");

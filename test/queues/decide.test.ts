@@ -4,6 +4,7 @@ import {
   type BatchResult,
   decideStep,
   isBatchDue,
+  isSpent,
   pauseAfter,
   pauseBeforeLook,
 } from "../../runtime/queues/decide.ts";
@@ -56,6 +57,17 @@ describe("decideStep()", () => {
     assert.equal(step("done", RETRY, 3), "bury");
     assert.equal(step("done", null, 3), "acknowledge");
     assert.equal(step("refused", null, 3), "1000 uncounted");
+  });
+});
+
+describe("isSpent()", () => {
+  it("lets a message whose server was lost before its worker had it run once more", () => {
+    assert.deepEqual(
+      [1, 2, 3].map((attempts) => isSpent(attempts, 0)),
+      [false, false, true],
+    );
+    assert.equal(isSpent(5, 3), false);
+    assert.equal(isSpent(6, 3), true);
   });
 });
 

@@ -275,6 +275,9 @@ export function describeQueue(
       await queue.send([message("1")]);
       assert.equal(await queue.bury(await takeOne(queue), dead), "full");
       assert.deepEqual(await queue.counts(), { waiting: 0, delayed: 1, inWork: 0 });
+      bench.nowMs += 60_000;
+      // Too many for a further run with its number of retries, 0.
+      assert.equal((await takeOne(queue)).attempts, 3);
     });
 
     it("refuses messages beyond its limit, and takes them once there is room", async (t) => {
