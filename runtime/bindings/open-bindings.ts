@@ -1,15 +1,12 @@
-import { join } from "node:path";
 import type { Environment, Fetcher } from "../api.ts";
-import type { BindingValue, StoreSetting, WorkerBindings } from "../lib/binding-settings.ts";
+import type { BindingValue, WorkerBindings } from "../lib/binding-settings.ts";
+import { openStore } from "../stores/open-store.ts";
 import type { Store } from "../stores/store.ts";
 import { createCounter } from "./counter.ts";
 import { createKvNamespace } from "./kv-namespace.ts";
 import { createLocks } from "./lock.ts";
 import { createQueueProducer } from "./queue-producer.ts";
 import { createRateLimiter } from "./rate-limiter.ts";
-
-/** Longest wait for a write to an embedded store. */
-const STORE_TIMEOUT_MS = 10_000;
 
 /** The bindings of a worker. */
 export interface OpenBindings {
@@ -37,7 +34,7 @@ export async function openBindings(
   try {
     for (const setting of settings.stores) {
       // oxlint-disable-next-line no-await-in-loop -- Few, and each takes a few milliseconds.
-      stores.set(setting.name, await openStore(setting, settings));
+      stores.set(setting.name, await openStore(setting, settings.dir));
     }
   } catch (error) {
     await closeAll(stores);
@@ -63,19 +60,6 @@ export async function openBindings(
     return Object.freeze(env) as Environment;
   };
   return { envOf, close: () => closeAll(stores) };
-}
-
-async function openStore(setting: StoreSetting, { dir }: WorkerBindings): Promise<Store> {
-  if (setting.kind === "redis") {
-    const { createRedisStore } = await import("../stores/redis-store.ts");
-    return createRedisStore(setting);
-  }
-  const { openEmbeddedStore } = await import("../stores/embedded-store.ts");
-  return openEmbeddedStore({
-    path: join(dir, `${setting.name}.lmdb`),
-    durability: setting.durability,
-    timeoutMs: STORE_TIMEOUT_MS,
-  });
 }
 
 async function closeAll(stores: ReadonlyMap<string, Store>): Promise<void> {

@@ -60,14 +60,18 @@ export function createQueueProducer(
       messages: Iterable<MessageSendRequest>,
       { delaySeconds }: Pick<QueueSendOptions, "delaySeconds"> = {},
     ) => {
-      const batch = [...messages].map(({ body, ...options }) =>
-        toMessage(body, delaySeconds === undefined ? options : { delaySeconds, ...options }),
-      );
-      const bytes = batch.reduce((sum, message) => sum + message.body.length, 0);
-      if (batch.length > MAX_BATCH || bytes > MAX_BATCH_BYTES) {
-        throw new TypeError(
-          `Cannot send a batch of ${batch.length} messages with ${bytes} bytes, expected at most ${MAX_BATCH} messages with ${MAX_BATCH_BYTES} bytes`,
-        );
+      const batch: NewMessage[] = [];
+      let bytes = 0;
+      for (const { body, ...options } of messages) {
+        const own = delaySeconds === undefined ? options : { delaySeconds, ...options };
+        const message = toMessage(body, own);
+        batch.push(message);
+        bytes += message.body.length;
+        if (batch.length > MAX_BATCH || bytes > MAX_BATCH_BYTES) {
+          throw new TypeError(
+            `Cannot send a batch: found at least ${batch.length} messages with ${bytes} bytes, expected at most ${MAX_BATCH} messages with ${MAX_BATCH_BYTES} bytes`,
+          );
+        }
       }
       if (batch.length > 0) await queue.send(batch);
     },

@@ -8,6 +8,8 @@ export interface FoundQueue {
   readonly store: StoreSetting;
   /** Most messages in it. */
   readonly limit: number;
+  /** Whether a binding sends to it, or to a queue whose dead letters it receives. */
+  readonly hasSender: boolean;
 }
 
 /**
@@ -43,5 +45,6 @@ export function findQueue(
     name,
     store: store ?? { kind: "embedded", name: DEFAULT_STORE, durability: "process" },
     limit: declared.get(name)?.limit ?? QUEUE_LIMIT,
+    hasSender: at !== undefined && declared.has(at),
   };
 }

@@ -30,6 +30,9 @@ const MOST_LAST_ATTEMPTS = 3;
 /** A count of all messages may cost this part of the time at most. */
 const COUNT_RATIO = 100;
 
+/** Longest time between two counts: a stall of the store makes one count slow. */
+const MOST_COUNT_PAUSE_MS = 30_000;
+
 export interface QueueConsumerOptions {
   log: Logger;
   queue: MessageQueue;
@@ -389,7 +392,7 @@ export class QueueConsumer {
     const ofDead = dead === null ? null : await dead.counts();
     this.#counts = { ...counts, dead: (ofDead?.waiting ?? 0) + (ofDead?.delayed ?? 0) };
     const tookMs = performance.now() - startedMs;
-    this.#nextCountMs = startedMs + tookMs * COUNT_RATIO;
+    this.#nextCountMs = startedMs + Math.min(MOST_COUNT_PAUSE_MS, tookMs * COUNT_RATIO);
   }
 
   /** The log has the first of several refusals. */

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import type { QueueInfo } from "../control/operations.ts";
 import type { QueueHandler } from "../handlers/site-routes.ts";
 import type { ExchangeId } from "../http/client.ts";
@@ -7,15 +6,13 @@ import type { BindingSetting, StoreSetting } from "../lib/binding-settings.ts";
 import { isAlive } from "../lib/is-alive.ts";
 import type { Logger } from "../log/log.ts";
 import { MessageQueue } from "../stores/message-queue.ts";
+import { openStore } from "../stores/open-store.ts";
 import type { Store } from "../stores/store.ts";
 import { findQueue, type FoundQueue } from "./find-queue.ts";
 import { QueueConsumer, type QueueConsumerOptions } from "./queue-consumer.ts";
 
 /** Longest time between two looks at a file, and at Redis. */
 const LOOK_MS = { embedded: 200, redis: 500 } as const;
-
-/** Longest wait for a write to an embedded store. */
-const STORE_TIMEOUT_MS = 10_000;
 
 export interface QueueConsumersOptions {
   log: Logger;
@@ -97,6 +94,7 @@ export class QueueConsumers {
     for (const [name, handler] of wanted) {
       const all = [...wanted.values()].map(({ config }) => config);
       const queue = findQueue(name, { ...setup, consumers: all });
+      if (!queue.hasSender) this.#warnOfSilence(handler, setup);
       const { deadLetter } = handler.config;
       const dead = deadLetter === null ? null : findQueue(deadLetter, { ...setup, consumers: all });
       const key = JSON.stringify([queue, dead]);
@@ -117,6 +115,16 @@ export class QueueConsumers {
         this.#options.log.error({ err: error, queue: name }, "cannot receive from a queue");
       }
     }
+  }
+
+  /** The name is probably misspelt. */
+  #warnOfSilence({ config, file }: QueueHandler, { bindings }: QueueSetup): void {
+    const known = bindings.flatMap(({ value }) => (value.kind === "queue" ? [value.space] : []));
+    const expected = known.length === 0 ? "a binding of this queue" : `one of ${known.join(", ")}`;
+    this.#options.log.warn(
+      { queue: config.name, handler: file },
+      `queue() gets no messages: found no binding that sends to ${config.name}, expected ${expected}`,
+    );
   }
 
   async #create(
@@ -190,17 +198,4 @@ function isOwnerGone(owner: string, own: string): boolean {
   if (owner === own) return false;
   const pid = Number(owner.split("-")[0]);
   return pid === process.pid || !isAlive(pid);
-}
-
-async function openStore(setting: StoreSetting, dir: string): Promise<Store> {
-  if (setting.kind === "redis") {
-    const { createRedisStore } = await import("../stores/redis-store.ts");
-    return createRedisStore(setting);
-  }
-  const { openEmbeddedStore } = await import("../stores/embedded-store.ts");
-  return openEmbeddedStore({
-    path: join(dir, `${setting.name}.lmdb`),
-    durability: setting.durability,
-    timeoutMs: STORE_TIMEOUT_MS,
-  });
 }

@@ -8,6 +8,8 @@ export interface MessageFacts {
   /** How often a server has taken it. */
   readonly attempts: number;
   readonly contentType: ContentType;
+  /** Size of the body. */
+  readonly bytes: number;
   /** Whether it goes to a worker without other messages: its last worker was lost or took too long. */
   readonly isAlone: boolean;
   /** The lease; `null`: it waits. */
@@ -71,6 +73,7 @@ export function encodeFacts({
   sentMs,
   attempts,
   contentType,
+  bytes,
   isAlone,
   lease,
 }: MessageFacts): string {
@@ -78,6 +81,7 @@ export function encodeFacts({
     sentMs,
     attempts,
     contentType,
+    bytes,
     isAlone ? 1 : 0,
     ...(lease === null ? [] : [lease.owner, lease.deadlineMs, lease.token]),
   ]);
@@ -86,13 +90,14 @@ export function encodeFacts({
 /** Reads the metadata of an entry. Only `encodeFacts` writes it. */
 export function decodeFacts(metadata: string | null): MessageFacts {
   // Other programs write no entries into spaces of queues.
-  const [sentMs, attempts, contentType, alone, owner, deadlineMs, token = ""] = JSON.parse(
-    metadata ?? '[0,0,"bytes",0]',
-  ) as [number, number, ContentType, number, string?, number?, string?];
+  const [sentMs, attempts, contentType, bytes, alone, owner, deadlineMs, token = ""] = JSON.parse(
+    metadata ?? '[0,0,"bytes",0,0]',
+  ) as [number, number, ContentType, number, number, string?, number?, string?];
   return {
     sentMs,
     attempts,
     contentType,
+    bytes,
     isAlone: alone === 1,
     lease: owner === undefined || deadlineMs === undefined ? null : { owner, deadlineMs, token },
   };

@@ -40,6 +40,8 @@ export interface TakenMessage {
   /** 1 the first time. */
   readonly attempts: number;
   readonly contentType: ContentType;
+  /** Size of the body. */
+  readonly bytes: number;
   readonly isAlone: boolean;
   /** Tells its lease from those of other calls of `take`. */
   readonly token: string;
@@ -129,7 +131,8 @@ export class MessageQueue {
     await this.#makeRoom(messages.length);
     const sentMs = this.#options.now();
     const writes = messages.map(({ body, contentType, delayMs }) => {
-      const facts = { sentMs, attempts: 0, contentType, isAlone: false, lease: null };
+      const bytes = body.length;
+      const facts = { sentMs, attempts: 0, contentType, bytes, isAlone: false, lease: null };
       const key = toWaitingKey(sentMs + delayMs, this.#nextId());
       const entry = { value: body, metadata: encodeFacts(facts), expiresMs: 0 };
       return this.#store.put(this.#space, key, entry);
@@ -140,7 +143,7 @@ export class MessageQueue {
 
   /** Looks for messages that are due, and reads no body. A message that must be alone is a batch of its own. */
   async look(most: number): Promise<DueMessages> {
-    const found = await this.#listWaiting({ most, withoutValues: true });
+    const found = await this.#listWaiting(most);
     const batch = this.#pickBatch(found);
     return { count: batch.length, firstMs: found[0]?.dueMs ?? null };
   }
@@ -160,18 +163,23 @@ export class MessageQueue {
     mostBytes: number;
     leaseMs: number;
   }): Promise<TakenMessage[]> {
-    const due = this.#pickBatch(await this.#listWaiting({ most, withoutValues: false }));
-    let bytes = 0;
-    const fitting = due.filter(({ entry }, index) => {
-      bytes += entry.value.length;
-      return index === 0 || bytes <= mostBytes;
+    const due = this.#pickBatch(await this.#listWaiting(most));
+    let sumBytes = 0;
+    const fitting = due.filter(({ facts }, index) => {
+      sumBytes += facts.bytes;
+      return index === 0 || sumBytes <= mostBytes;
     });
+    // All bodies before the first lease: a read that fails then leaves no lease behind.
+    const entries = await Promise.all(fitting.map(({ key }) => this.#store.get(this.#space, key)));
     const deadlineMs = this.#options.now() + leaseMs;
-    const moves = fitting.map(async ({ key, id, entry, facts }): Promise<TakenMessage[]> => {
-      const { sentMs, contentType, isAlone } = facts;
+    const moves = fitting.map(async ({ key, id, facts }, index): Promise<TakenMessage[]> => {
+      const entry = entries[index] ?? null;
+      // Another process has taken it.
+      if (entry === null) return [];
+      const { sentMs, contentType, bytes, isAlone } = facts;
       const attempts = facts.attempts + 1;
       const token = randomBytes(9).toString("base64url");
-      const own = { id, body: entry.value, sentMs, attempts, contentType, isAlone, token };
+      const own = { id, body: entry.value, sentMs, attempts, contentType, bytes, isAlone, token };
       const lease = { owner: this.#options.owner, deadlineMs, token };
       const from = { key, version: entry.version };
       const to = {
@@ -298,7 +306,8 @@ export class MessageQueue {
   /** Writes a message that comes from another queue, with its id: twice is once. */
   async #add({ id, body, sentMs, contentType }: TakenMessage): Promise<void> {
     await this.#makeRoom(1);
-    const facts = { sentMs, attempts: 0, contentType, isAlone: false, lease: null };
+    const bytes = body.length;
+    const facts = { sentMs, attempts: 0, contentType, bytes, isAlone: false, lease: null };
     const entry = { value: body, metadata: encodeFacts(facts), expiresMs: 0 };
     await this.#store.put(this.#space, toWaitingKey(sentMs, id), entry);
   }
@@ -337,18 +346,13 @@ export class MessageQueue {
     this.#room = { countedMs, tookMs: countedMs - startedMs, left: mostMessages - found };
   }
 
-  async #listWaiting({
-    most,
-    withoutValues,
-  }: {
-    most: number;
-    withoutValues: boolean;
-  }): Promise<WaitingMessage[]> {
-    const range = { prefix: WAITING_PREFIX, after: null, limit: most, withoutValues };
+  /** Returns the first messages that wait, without their bodies. */
+  async #listWaiting(most: number): Promise<WaitingMessage[]> {
+    const range = { prefix: WAITING_PREFIX, after: null, limit: most, withoutValues: true };
     const entries = await this.#store.list(this.#space, range);
     return entries.map((entry) => {
       const facts = decodeFacts(entry.metadata);
-      return { ...readWaitingKey(entry.key), key: entry.key, entry, facts };
+      return { ...readWaitingKey(entry.key), key: entry.key, facts };
     });
   }
 
@@ -412,7 +416,6 @@ interface WaitingMessage {
   readonly key: string;
   readonly id: string;
   readonly dueMs: number;
-  readonly entry: Entry;
   readonly facts: MessageFacts;
 }
 

@@ -147,7 +147,7 @@ describe("queues", { timeout: 300_000 }, () => {
     assert.match(refused[3] ?? "", /^Cannot send with contentType "xml", expected one of json/);
     assert.match(refused[4] ?? "", /^Cannot send a body of type number as text/);
     assert.match(refused[5] ?? "", /^Cannot send a body of type undefined as JSON/);
-    assert.match(refused[6] ?? "", /^Cannot send a batch of 101 messages/);
+    assert.match(refused[6] ?? "", /^Cannot send a batch: found at least 101 messages/);
     const kinds = ["Map", "Object", "String", "ArrayBuffer"];
     for (const kind of kinds) {
       // oxlint-disable-next-line no-await-in-loop -- Lines that are there already count.

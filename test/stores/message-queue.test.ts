@@ -41,6 +41,39 @@ async function openCounted(
 }
 
 describe("MessageQueue", { timeout: 60_000 }, () => {
+  it("reads the bodies of a batch that fits, and no others", async (t) => {
+    const store = await openStore(t);
+    const seen: number[] = [];
+    const counted = Object.assign(
+      loseMoves(store, () => false),
+      {
+        get: async (...args: Parameters<Store["get"]>) => {
+          const entry = await store.get(...args);
+          seen.push(entry?.value.length ?? 0);
+          return entry;
+        },
+        list: async (...args: Parameters<Store["list"]>) => {
+          const entries = await store.list(...args);
+          seen.push(...entries.map(({ value }) => value.length));
+          return entries;
+        },
+      },
+    );
+    const queue = new MessageQueue(counted, { name: "jobs", mostMessages: 100, owner: "a" });
+    await queue.send(
+      Array.from({ length: 10 }, () => ({ ...MESSAGE, body: Buffer.alloc(100_000, "x") })),
+    );
+    const taken = await queue.take({ ...ALL, mostBytes: 250_000 });
+    assert.deepEqual(
+      taken.map(({ body }) => body.length),
+      [100_000, 100_000],
+    );
+    assert.equal(
+      seen.reduce((sum, bytes) => sum + bytes, 0),
+      200_000,
+    );
+  });
+
   it("counts once for sends at the same time, and keeps to its limit", async (t) => {
     const { queue, seen } = await openCounted(t, { mostMessages: 30 });
     const sends = Array.from({ length: 100 }, () => queue.send([MESSAGE]));
