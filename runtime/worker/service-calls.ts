@@ -58,6 +58,9 @@ const MOST_CALLS = 1_000;
 /** Most answers of which no byte was read. Beyond it the oldest one ends: its handler has dropped it, perhaps. */
 const MOST_UNREAD = 256;
 
+/** Time after which an answer ends of which no byte was read. A client has as long (`sendTimeout`). */
+const UNREAD_MS = 60_000;
+
 const DEFAULT_SITE = "default";
 
 /**
@@ -73,13 +76,20 @@ export class ServiceCalls {
   readonly #calls = new Map<CallNumber, Call>();
   /** Ends the bodies that handlers dropped without reading them. */
   readonly #dropped = new FinalizationRegistry<CallNumber>((number) => this.#cancel(number));
-  /** Calls with a body of which the handler has read nothing, the oldest first. */
-  readonly #unread = new Set<CallNumber>();
+  /** Calls with a body of which the handler has read nothing, with the time of their head, the oldest first. */
+  readonly #unread = new Map<CallNumber, number>();
+  readonly #unreadMs: number;
+  /** Ends the oldest unread answer; `null`: there is none. */
+  #unreadTimer: NodeJS.Timeout | null = null;
   #sources: CallSources | null = null;
   #last: CallNumber = 0;
 
-  constructor(channel: Pick<Channel<ToWorker, ToPrimary>, "send">) {
+  constructor(
+    channel: Pick<Channel<ToWorker, ToPrimary>, "send">,
+    { unreadMs = UNREAD_MS }: { unreadMs?: number } = {},
+  ) {
     this.#channel = channel;
+    this.#unreadMs = unreadMs;
   }
 
   /** The worker serves from now on. Earlier calls belong to no exchange. */
@@ -209,11 +219,33 @@ export class ServiceCalls {
     if (body !== BODY_FOLLOWS) this.#end(number, call);
     waiting?.resolve(response);
     if (body !== BODY_FOLLOWS) return;
-    this.#unread.add(number);
-    const [oldest] = this.#unread;
+    this.#unread.set(number, performance.now());
+    if (this.#unreadTimer === null) this.#endStaleIn(this.#unreadMs);
+    const [oldest] = this.#unread.keys();
     if (oldest === undefined || this.#unread.size <= MOST_UNREAD) return;
-    const found = `found ${MOST_UNREAD} newer answers that no handler has read`;
-    this.#fail(oldest, new TypeError(`Cannot read the body of a call: ${found}`));
+    this.#failUnread(oldest, `found ${MOST_UNREAD} newer answers that no handler has read`);
+  }
+
+  #endStaleIn(ms: number): void {
+    this.#unreadTimer = setTimeout(this.#endStale, Math.ceil(ms)).unref();
+  }
+
+  /** An unread answer keeps its handler, or a file, and the end of a pool that retires. */
+  readonly #endStale = (): void => {
+    this.#unreadTimer = null;
+    const nowMs = performance.now();
+    for (const [number, sinceMs] of this.#unread) {
+      const leftMs = sinceMs + this.#unreadMs - nowMs;
+      if (leftMs > 0) {
+        this.#endStaleIn(leftMs);
+        return;
+      }
+      this.#failUnread(number, `no byte was read for ${this.#unreadMs} ms`);
+    }
+  };
+
+  #failUnread(number: CallNumber, reason: string): void {
+    this.#fail(number, new TypeError(`Cannot read the body of a call: ${reason}`));
   }
 
   /** @throws TypeError or RangeError for parts that `Headers` or `Response` refuses. */

@@ -35,6 +35,36 @@ describe("ServiceCalls", () => {
     assert.equal(await last, "whole");
   });
 
+  it("ends an answer of which nothing was read for long, and none that is being read", async () => {
+    const sent: ToPrimary[] = [];
+    let cancelled: (() => void) | null = null;
+    const untilCancelled = new Promise<void>((resolve) => (cancelled = resolve));
+    const send = (message: ToPrimary): boolean => {
+      sent.push(message);
+      if (message[0] === Kind.callCancel) cancelled?.();
+      return true;
+    };
+    const calls = new ServiceCalls({ send }, { unreadMs: 5 });
+    const api = calls.createFetcher({ name: "API", use: "service", site: "default" });
+    const responses: Response[] = [];
+    for (const number of [1, 2]) {
+      const response = api.fetch("/a");
+      calls.receive([Kind.callAnswer, number, [200, "", ""], BODY_FOLLOWS]);
+      responses.push(await response);
+      // The first one waits for its first byte.
+      if (number === 1) void responses[0]?.body?.getReader().read();
+    }
+    // The timer of the answers does not keep this process alive.
+    const alive = setInterval(() => {}, 1_000);
+    await untilCancelled;
+    clearInterval(alive);
+    assert.deepEqual(
+      sent.filter(([kind]) => kind === Kind.callCancel),
+      [[Kind.callCancel, 2]],
+    );
+    await assert.rejects(responses[1]?.text() ?? assert.fail(), /no byte was read for 5 ms/);
+  });
+
   it("rejects with the reason of the primary", async () => {
     const calls = new ServiceCalls({ send: () => true });
     const api = calls.createFetcher({ name: "API", use: "service", site: "default" });
