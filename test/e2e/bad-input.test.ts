@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
@@ -6,6 +8,7 @@ import { residentBytesOf, socketsOf } from "../helpers/proc.ts";
 import { fieldOf } from "../helpers/raw-connection.ts";
 import { shareServer } from "../helpers/shared-server.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const OK = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -302,16 +305,26 @@ describe("handlers that fail", { timeout: 300_000 }, () => {
     }
 
     await t.test("a body that fails half-way, which no client takes for the whole", async () => {
+      const folder = temporaryFolder(t);
       for (const method of ["GET", "POST"]) {
-        const response = await server.fetch("/breaks-its-stream", { method });
+        const path = join(folder, method);
+        const headers = { "x-after": path };
+        const response = await server.fetch("/breaks-its-stream", { method, headers });
+        assert.equal(response.status, 200);
+        // The head comes with the first chunk: now the rest may fail.
+        writeFileSync(path, "");
         await assert.rejects(response.text(), TypeError);
         // The first chunk has mostly not left when the body fails. A worker that was interrupted may have sent it.
-        const told = await server.fetch("/breaks-its-stream?at-once", { method });
+        const told = await server.fetch("/breaks-its-stream", { method });
         if (told.status === 200) await assert.rejects(told.text(), TypeError);
         else assert.deepEqual([told.status, await told.text()], [500, "Internal Server Error\n"]);
       }
       const connection = await server.connect();
-      connection.send(toHead("GET /breaks-its-stream HTTP/1.1"));
+      const path = join(folder, "raw");
+      connection.send(toHead("GET /breaks-its-stream HTTP/1.1", `x-after: ${path}`));
+      await connection.response({ head: true });
+      assert.equal(String(await connection.chunk()), "first");
+      writeFileSync(path, "");
       const text = await connection.untilClosed();
       assert.doesNotMatch(text, /secret|\r\n0\r\n/);
       await server.until((entry) => JSON.stringify(entry).includes("breaks-its-stream.ts"));
