@@ -30,6 +30,8 @@ export type NodeApplication =
  * `next()` is answered 404. `next(error)` with a `status` from 400 to 499 is answered with it; any other error is
  * thrown, as are errors before the head was sent: they reach `_error`. A listener of two parameters gets no `next`.
  *
+ * Requests for a WebSocket go to the listeners of an `http.Server` for `upgrade`, if it has some.
+ *
  * @throws TypeError for anything that is no such application; the message says how to get at one.
  */
 export function fromNode(app: NodeApplication): HandlerFunction {
@@ -37,13 +39,23 @@ export function fromNode(app: NodeApplication): HandlerFunction {
   return (request: Request, ...rest: unknown[]) => {
     // Called as a function, or as `fetch(request, env, context)`.
     const context = rest.findLast(isContext);
+    const clientAddress = context?.clientAddress ?? "";
+    if (app instanceof Server && app.listenerCount("upgrade") > 0 && asksForWebSocket(request)) {
+      return import("./node-upgrade.ts").then(({ upgradeByServer }) =>
+        upgradeByServer(app, request, { clientAddress }),
+      );
+    }
     const exchange = new NodeExchange(request, {
-      clientAddress: context?.clientAddress ?? "",
+      clientAddress,
       onLateError: (error) =>
         context?.log.error({ err: error }, "application failed after its answer"),
     });
     return exchange.run(listener);
   };
+}
+
+function asksForWebSocket(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 function isContext(value: unknown): value is Context {

@@ -100,7 +100,7 @@ function takeBody(request: Request): Uint8Array | ReadableStream<Uint8Array> | n
 }
 
 /** Returns the origin form of an absolute URL (RFC 9112 section 3.2.1). */
-function toTarget(url: string): string {
+export function toTarget(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   if (start === -1) return "/";
   const fragment = url.indexOf("#", start);
