@@ -14,7 +14,11 @@ export interface RawResponse {
 /** A client's end of a connection: sends bytes as they are, and reads responses one by one or until the end. */
 export class RawConnection {
   readonly #socket: Socket;
-  #received: Buffer = Buffer.alloc(0);
+  /** Bytes that are joined, and pieces behind them. Joining at each piece would take minutes for a large body. */
+  #joined: Buffer = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
+  /** Number of all these bytes. */
+  #size = 0;
   #closed = false;
   /** The line of the chunk that was read last has not ended yet. */
   #owesLineEnd = false;
@@ -24,7 +28,8 @@ export class RawConnection {
     this.#socket = socket;
     const changed = (): void => this.#wake();
     socket.on("data", (bytes: Buffer) => {
-      this.#received = Buffer.concat([this.#received, bytes]);
+      this.#pieces.push(bytes);
+      this.#size += bytes.length;
       changed();
     });
     // A reset is an end too: what had arrived before it is what counts.
@@ -98,7 +103,7 @@ export class RawConnection {
 
   /** Waits until so many bytes are there, and takes them. */
   async bytes(count: number): Promise<Buffer> {
-    while (this.#received.length < count) await this.#more(`${count} bytes`);
+    while (this.#size < count) await this.#more(`${count} bytes`);
     return this.#take(count);
   }
 
@@ -109,8 +114,8 @@ export class RawConnection {
   async chunk(): Promise<Buffer> {
     // The server writes the end of a chunk's line together with the next chunk.
     if (this.#owesLineEnd) assert.equal(String(await this.bytes(2)), "\r\n", "the end of a chunk");
-    let end = this.#received.indexOf("\r\n");
-    for (; end === -1; end = this.#received.indexOf("\r\n")) await this.#more("a chunk");
+    let end = this.#find("\r\n");
+    for (; end === -1; end = this.#find("\r\n")) await this.#more("a chunk");
     const size = this.#take(end + 2)
       .toString("latin1")
       .trimEnd();
@@ -124,7 +129,7 @@ export class RawConnection {
   /** All that is left to read once the server has closed the connection; one character per byte. */
   async untilClosed(): Promise<string> {
     while (!this.#closed) await this.#change();
-    return this.#take(this.#received.length).toString("latin1");
+    return this.#take(this.#size).toString("latin1");
   }
 
   /** Leaves without a word. */
@@ -139,7 +144,7 @@ export class RawConnection {
 
   async #untilHeadEnds(): Promise<number> {
     for (;;) {
-      const end = this.#received.indexOf("\r\n\r\n");
+      const end = this.#find("\r\n\r\n");
       if (end !== -1) return end + 4;
       await this.#more("a response");
     }
@@ -168,10 +173,25 @@ export class RawConnection {
     });
   }
 
+  /** Returns where a text begins; -1: it has not come so far. */
+  #find(text: string): number {
+    const at = this.#joined.indexOf(text);
+    if (at !== -1 || this.#pieces.length === 0) return at;
+    this.#join();
+    return this.#joined.indexOf(text);
+  }
+
   #take(count: number): Buffer {
-    const taken = this.#received.subarray(0, count);
-    this.#received = this.#received.subarray(count);
+    if (this.#joined.length < count) this.#join();
+    const taken = this.#joined.subarray(0, count);
+    this.#joined = this.#joined.subarray(count);
+    this.#size -= count;
     return taken;
+  }
+
+  #join(): void {
+    this.#joined = Buffer.concat([this.#joined, ...this.#pieces]);
+    this.#pieces = [];
   }
 }
 

@@ -26,6 +26,8 @@ export async function send(url: string, options: Sent = {}): Promise<Received> {
   sending.end(body);
   // Of this event the types say only that it has arguments.
   const [incoming] = (await once(sending, "response")) as [IncomingMessage];
+  // A connection that breaks during the response is an error of the response too.
+  sending.on("error", () => {});
   const bytes = await buffer(incoming);
   const { statusCode = 0, rawHeaders } = incoming;
   const fields: [string, string][] = [];
