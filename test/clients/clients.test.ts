@@ -170,6 +170,8 @@ function serve(t: TestContext, listener: RequestListener): Promise<string> {
 }
 
 async function listen(t: TestContext, server: ReturnType<typeof createServer>): Promise<string> {
+  // Longer than any pause of a slow machine: idle connections stay until the test closes them.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => {

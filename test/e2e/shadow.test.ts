@@ -47,6 +47,8 @@ async function startOld(t: TestContext): Promise<Old> {
     else if (path === "/gone") request.socket.destroy();
     else response.end("Hello, old world");
   });
+  // Longer than any pause of a slow machine between two requests.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => {

@@ -75,8 +75,7 @@ describe("FileDestination", { timeout: 180_000 }, () => {
       expected += line;
       if (count % 5 === 0) await eventually(t, () => contentOf(path) === expected);
     }
-    await destination.close();
-    assert.equal(contentOf(path), expected);
+    await closeWhole(t, { destination, path, expected });
     assert.equal(destination.droppedLines, 0);
   });
 
