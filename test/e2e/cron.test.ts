@@ -29,9 +29,12 @@ export const config = { schedule: "0 0 1 1 *" };`;
 const SLOW = `
 export const config = { schedule: { cron: "0 0 1 1 *", timeZone: "Asia/Tokyo" }, timeoutMs: 300 };
 export const scheduled = (event, env, context) =>
-  new Promise((resolve) =>
-    event.signal.addEventListener("abort", () => (context.log.info("told to stop"), resolve())),
-  );`;
+  new Promise((resolve) => {
+    const stop = () => (context.log.info("told to stop"), resolve());
+    // A worker that is late reads the run and its end at once.
+    if (event.signal.aborted) stop();
+    else event.signal.addEventListener("abort", stop);
+  });`;
 
 const FAILS = `
 export const config = { schedule: "0 0 1 1 *" };
@@ -75,6 +78,8 @@ describe("handlers with times", { timeout: 300_000 }, () => {
   const owner = new SuiteOwner();
   after(() => owner.end());
   let shared: Promise<TestServer> | null = null;
+  /** A run of this time or earlier may have lost its worker after its line was written, and have run again. */
+  let repeatableMs = 0;
   const start = (): Promise<TestServer> =>
     (shared ??= startServer(owner, {
       handlers: {
@@ -109,6 +114,7 @@ describe("handlers with times", { timeout: 300_000 }, () => {
     assert.match(stdout, /^\/crashes: done after \d+ ms\n$/);
     assert.equal(code, 0);
     assert.equal(readFileSync(join(server.dir, "runs"), "utf8"), "xx");
+    repeatableMs = Date.now();
   });
 
   it("end at their limit, and fail with their error in the log", async () => {
@@ -148,7 +154,7 @@ describe("handlers with times", { timeout: 300_000 }, () => {
     const { code, stderr } = await runCommand(["reload"], server.dir);
     assert.equal(code, 0, stderr);
     await nextTick(server, ({ event }) => String(event).startsWith("new"));
-    const times = ticks(server);
+    const times = ticks(server).filter((time) => time > repeatableMs);
     assert.equal(new Set(times).size, times.length);
   });
 
@@ -171,7 +177,7 @@ describe("handlers with times", { timeout: 300_000 }, () => {
     await server.until(({ msg }) => msg?.startsWith("took over") === true);
     await nextTick(server, ({ primary }) => primary !== server.pid);
     await nextTick(server, ({ primary }) => primary !== server.pid);
-    const times = ticks(server);
+    const times = ticks(server).filter((time) => time > repeatableMs);
     assert.equal(new Set(times).size, times.length, "no time comes twice");
   });
 
@@ -185,6 +191,8 @@ describe("handlers with times", { timeout: 300_000 }, () => {
     const redone = await second.until(({ msg }) => msg === "runs");
     assert.ok(Number(redone["at"]) >= Number(at));
     await second.until(({ msg, result }) => msg === "scheduled run ended" && result === "done");
+    // It writes into the folder of the first one, which is removed after the test.
+    await second.stop();
   });
 
   it(

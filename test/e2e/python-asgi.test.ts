@@ -117,9 +117,11 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
   });
 });
 
-describe("an ASGI application in trouble", { timeout: 180_000, skip }, () => {
+// Both tests wait most of their time.
+describe("an ASGI application in trouble", { timeout: 180_000, skip, concurrency: true }, () => {
   it("that blocks its event loop is named by line, killed and replaced", async (t) => {
-    const flags = ["--hang-timeout", "4s", "--block-warn", "300ms", "--request-timeout", "30s"];
+    // A busy machine keeps a worker silent for a second, and has to find the line before the worker is killed.
+    const flags = ["--hang-timeout", "8s", "--block-warn", "2s", "--request-timeout", "60s"];
     const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
     const answer = server.fetch("/block", { method: "POST" });
     const blocked = await server.until(has("worker is blocked"));
@@ -131,7 +133,8 @@ describe("an ASGI application in trouble", { timeout: 180_000, skip }, () => {
   });
 
   it("ends its streams and runs the shutdown of its lifespan when the server stops", async (t) => {
-    const flags = ["--drain-grace", "1s"];
+    // The application has a tenth of it, which is a second, to end after its streams are cut.
+    const flags = ["--drain-grace", "10s"];
     const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
     const stream = await server.connect();
     stream.send("GET /disconnect HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -167,8 +167,7 @@ describe("raw requests", { timeout: 180_000 }, () => {
       }),
     );
     assert.deepEqual(wrong, []);
-    const paths = server.accessLines.map(({ path }) => path);
-    assert.ok(paths.includes("/a"));
+    await server.untilAccess({ path: "/a" });
     // It serves as before, with the workers that it started with.
     assert.equal((await server.fetch("/a")).status, 200);
     assert.deepEqual(new Set(server.workers.keys()), new Set([1, 2]));
