@@ -60,7 +60,7 @@ function ask(
   path: string,
   body?: unknown,
 ): Promise<ControlAnswer> {
-  return askControl(stateDir, { method, path, body, timeoutMs: 60_000 });
+  return askControl(stateDir, { method, path, body, timeoutMs: 200_000 });
 }
 
 /** Sends bytes as they are, and returns all that comes back until the end. */
@@ -71,7 +71,7 @@ async function raw(stateDir: string, bytes: string): Promise<string> {
   return text(socket);
 }
 
-describe("ControlServer", { timeout: 60_000 }, () => {
+describe("ControlServer", { timeout: 240_000 }, () => {
   it("answers what is offered, and says what is not", async (t) => {
     const stateDir = temporaryFolder(t);
     const ids: (string | undefined)[] = [];
@@ -242,10 +242,9 @@ describe("ControlServer", { timeout: 60_000 }, () => {
 
   it("answers a stop with the end of its connections", async (t) => {
     const stateDir = temporaryFolder(t);
-    const stopped = new Promise<void>((resolve) => {
-      void open(t, stateDir, { stop: resolve });
-    });
-    await ask(stateDir, "GET", "/");
+    const stops = new EventEmitter();
+    const stopped = once(stops, "stop");
+    await open(t, stateDir, { stop: () => void stops.emit("stop") });
     const socket = connect(toControlSocket(stateDir));
     socket.write("POST /stop HTTP/1.1\r\nHost: x\r\n\r\n");
     const [head] = (await once(socket, "data")) as [Buffer];
@@ -255,7 +254,7 @@ describe("ControlServer", { timeout: 60_000 }, () => {
   });
 });
 
-describe("askControl()", { timeout: 60_000 }, () => {
+describe("askControl()", { timeout: 240_000 }, () => {
   it("tells that no server is there", async (t) => {
     const answer = await ask(temporaryFolder(t), "GET", "/status");
     assert.ok(answer.kind === "unreachable" && answer.why === "none");

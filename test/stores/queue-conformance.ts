@@ -64,7 +64,7 @@ export function describeQueue(
     const { store, again } = await open(t);
     return new Bench(store, again);
   };
-  describe(`MessageQueue over ${name}`, { timeout: 120_000 }, () => {
+  describe(`MessageQueue over ${name}`, { timeout: 300_000 }, () => {
     it("hands messages over in the order of sending, with all facts", async (t) => {
       const bench = await start(t);
       const queue = bench.queue();

@@ -13,7 +13,7 @@ import { describeQueue } from "./queue-conformance.ts";
 
 const ENTRY = { value: Buffer.from("x"), metadata: null, expiresMs: 0 };
 
-describe("createRedisStore()", { timeout: 240_000, skip: noRedis }, () => {
+describe("createRedisStore()", { timeout: 600_000, skip: noRedis }, () => {
   let redis: RedisServer;
   let spaces = 0;
   const ends: (() => void | Promise<void>)[] = [];

@@ -52,7 +52,7 @@ class Received {
   }
 }
 
-describe("openUpstreamServer()", { timeout: 60_000 }, () => {
+describe("openUpstreamServer()", { timeout: 300_000 }, () => {
   it("sends one head, and reads one response", async (t) => {
     const heads: string[] = [];
     const { port } = await openRawUpstream(t, async (peer) => {
@@ -528,14 +528,15 @@ describe("openUpstreamServer()", { timeout: 60_000 }, () => {
       const { port, peers } = await openRawUpstream(t, async (peer) => {
         await peer.until("\r\n\r\n");
         peer.send("HTTP/1.1 200 OK\r\nX-Slow: ");
-        const drip = setInterval(() => peer.send("a"), 5);
+        const drip = setInterval(() => peer.send("a"), 50);
         await peer.closed();
         clearInterval(drip);
       });
-      const timeouts = { ...TIMEOUTS, firstByteMs: 100, idleMs: 60_000 };
+      // The first byte must be in time on a busy machine, too.
+      const timeouts = { ...TIMEOUTS, firstByteMs: 1_500 };
       const failure = await new Asked(openServer(t, port, { timeouts })).failed();
       assert.deepEqual([failure.phase, failure.timedOut, failure.begun], ["head", true, true]);
-      assert.equal(failure.reason, "the upstream sent no whole head of its answer within 100 ms");
+      assert.equal(failure.reason, "the upstream sent no whole head of its answer within 1500 ms");
       await peers[0]?.closed();
     });
 
@@ -570,8 +571,9 @@ describe("openUpstreamServer()", { timeout: 60_000 }, () => {
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhel");
         await peer.until("more");
       });
+      // The answer to the whole body must be in time on a busy machine, too.
       const server = openServer(t, port, {
-        timeouts: { ...TIMEOUTS, firstByteMs: 20, idleMs: 20 },
+        timeouts: { ...TIMEOUTS, firstByteMs: 1_500, idleMs: 1_500 },
       });
       // Another exchange shows that the time of the limits has passed.
       const passed = async (): Promise<void> => {

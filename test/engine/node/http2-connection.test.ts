@@ -20,7 +20,7 @@ import type { Owner } from "../../helpers/temporary-folder.ts";
 import { GET, get, POST, post } from "./http2-cases/requests.ts";
 import { createSignal, echo, openListener } from "./open-listener.ts";
 
-const TIMEOUT = { timeout: 60_000 };
+const TIMEOUT = { timeout: 300_000 };
 const LIMITS = {
   bodyTimeoutMs: 60_000,
   minBodyRateBytesPerSecond: 0,
@@ -425,11 +425,11 @@ describe("Http2Connection", { concurrency: true }, () => {
   });
 
   it("closes an idle connection with GOAWAY", TIMEOUT, async (t) => {
-    const { port } = await openListener(t, {
-      onRequest: echo,
-      timeouts: { headTimeoutMs: 60_000, keepAliveTimeoutMs: 100 },
-    });
+    const timeouts = { headTimeoutMs: 60_000, keepAliveTimeoutMs: 60_000 };
+    const { port } = await openListener(t, { onRequest: echo, timeouts });
     const connection = await openFrames(t, port);
+    // Before its preface was read, a connection has no protocol, and ends without GOAWAY.
+    timeouts.keepAliveTimeoutMs = 1;
     await connection.untilClosed();
     assert.equal(connection.goaway, "NO_ERROR");
   });

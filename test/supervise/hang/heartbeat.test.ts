@@ -42,10 +42,28 @@ class FakeWorker implements Watched {
   /** The next examination lasts until `finish` is called, or until its signal aborts. */
   isSlow = false;
   finish: (stack: StackFrame[]) => void = () => {};
-  examinations = 0;
+  readonly #examinations: ReturnType<typeof examine>[] = [];
 
-  async examine({ signal }: { signal: AbortSignal }): ReturnType<typeof examine> {
-    this.examinations++;
+  get examinations(): number {
+    return this.#examinations.length;
+  }
+
+  examine(options: { signal: AbortSignal }): ReturnType<typeof examine> {
+    const findings = this.#examine(options);
+    this.#examinations.push(findings);
+    return findings;
+  }
+
+  /** Resolves when all examinations have ended, and their owner has drawn its conclusions. */
+  async examined(): Promise<void> {
+    for (let count = -1; count !== this.examinations;) {
+      count = this.examinations;
+      await Promise.all(this.#examinations);
+      await immediate();
+    }
+  }
+
+  async #examine({ signal }: { signal: AbortSignal }): ReturnType<typeof examine> {
     if (this.isSlow) {
       this.isSlow = false;
       const stack = await new Promise<StackFrame[]>((resolve) => {
@@ -122,13 +140,7 @@ function failToDescribe(): object {
   throw new TypeError("no such route");
 }
 
-/** Takes longer than it takes to examine a worker. */
-async function examined(): Promise<void> {
-  const { signal } = new AbortController();
-  for (let number = 0; number < 5; number++) await examine(0, { signal, canInspect: false });
-}
-
-describe("Heartbeat", { timeout: 60_000 }, () => {
+describe("Heartbeat", { timeout: 240_000 }, () => {
   it("pings a worker that answers in each tick, and leaves it alone", (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
@@ -181,7 +193,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     trial.tick(6);
     assert.match(await worker.givenUp, /^hung/);
     // A rejection without a handler would end this process.
-    await examined();
+    await worker.examined();
     const line = trial.logs.at(-1);
     assert.deepEqual([line?.["level"], line?.["workerId"]], [50, 1]);
     assert.match(JSON.stringify(line?.["err"]), /no such route/);
@@ -279,7 +291,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     assert.equal(clear.mock.callCount(), 1);
     trial.answer(stalled);
     trial.tick(100);
-    await examined();
+    await hung.examined();
     assert.deepEqual(trial.events, ["stalled 2"]);
     assert.deepEqual(trial.logs, []);
     assert.deepEqual([hung.pings.length, stalled.pings.length], [1, 2]);
@@ -294,10 +306,10 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     const worker = trial.watch(1);
     worker.stack = [SPIN];
     trial.tick(2);
-    await examined();
+    await worker.examined();
     assert.deepEqual([trial.events, trial.logs], [["stalled 1"], []]);
     trial.tick();
-    await examined();
+    await worker.examined();
     assert.deepEqual(trial.events, ["stalled 1", "blocked 1"]);
     const [line] = trial.logs;
     assert.deepEqual(
@@ -314,7 +326,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     const worker = trial.watch(1);
     for (let number = 0; number < 100; number++) {
       trial.tick(2);
-      await examined();
+      await worker.examined();
       trial.answer(worker);
     }
     assert.equal(trial.events.filter((event) => event === "blocked 1").length, 100);
@@ -327,7 +339,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     const worker = trial.watch(1);
     trial.tick(2);
     trial.answer(worker);
-    await examined();
+    await worker.examined();
     assert.deepEqual(
       trial.logs.map(({ msg }) => msg),
       ["worker was silent: a handler blocked its event loop"],
@@ -336,9 +348,9 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
 
   it("warns although the description of its work fails", async (t) => {
     const trial = new Trial(t, 30_000, failToDescribe, 1_000);
-    trial.watch(1);
+    const worker = trial.watch(1);
     trial.tick(2);
-    await examined();
+    await worker.examined();
     assert.match(JSON.stringify(trial.logs), /worker is blocked; its description failed/);
   });
 
@@ -347,7 +359,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     const worker = trial.watch(1);
     trial.tick(5);
     assert.match(await worker.givenUp, /^hung/);
-    await examined();
+    await worker.examined();
     assert.deepEqual(
       trial.logs.map(({ msg }) => msg),
       ["worker hangs: killing it"],
@@ -409,7 +421,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
   });
 });
 
-describe("Heartbeat.pause()", { timeout: 60_000 }, () => {
+describe("Heartbeat.pause()", { timeout: 240_000 }, () => {
   it("neither pings nor judges a worker until it resumes", (t) => {
     const trial = new Trial(t, 4_000);
     const worker = trial.watch(1);
