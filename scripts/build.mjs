@@ -51,6 +51,7 @@ const RARE = [
   "html-rewriter-wasm",
   "jsonc-parser",
   "pino-pretty",
+  "toml-eslint-parser",
   "undici",
   "urlpattern-polyfill",
 ];

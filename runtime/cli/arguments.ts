@@ -41,7 +41,7 @@ export type Invocation =
   | { command: "fetch"; flags: Flags; wish: FetchWish }
   | { command: "shadow"; flags: Flags; json: boolean; wish: ShadowWish }
   | { command: "completion"; shell: Shell }
-  | { command: "import"; words: readonly string[]; json: boolean }
+  | { command: "import"; words: readonly string[]; environment: string | null; json: boolean }
   | { command: "help"; about: CommandName | null }
   | { command: "version" | "prune" };
 
@@ -320,7 +320,9 @@ function describeExpected(command: CommandName, word: string): string {
   if (command === "fetch") return "one path or URL";
   if (command === "shadow") return "one URL";
   if (command === "cron") return "run, a route and perhaps one of its times";
-  if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
+  if (command === "import") {
+    return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME, or else wrangler.toml or wrangler.jsonc,";
+  }
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
 }
 
@@ -376,7 +378,7 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     case "stop":
       return { command, flags, json, id: extra ?? null };
     case "import":
-      return { command, words: words.slice(1), json };
+      return { command, words: words.slice(1), environment: line.own["env"]?.at(-1) ?? null, json };
     case "help":
       return { command, about: extra === undefined ? null : findCommand(extra) };
     case "version":

@@ -40,7 +40,7 @@ export function findForeignFlags(
       completion: "it has no flags",
       init: "expected only --template",
       prune: "it has no flags",
-      import: "expected only --json",
+      import: "expected only --env and --json",
     };
     const hasJson = json && command !== "import";
     return [...Object.keys(flags), ...(hasJson ? ["json"] : [])].map(

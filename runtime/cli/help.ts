@@ -62,6 +62,9 @@ function flagsOf(command: CommandName): string[] {
   if (command === "help" || command === "version") return ['All flags: "edgicorn help"'];
   if (command === "init") return ["Flags", TEMPLATE_ROW];
   if (command === "completion") return ["No flags."];
+  if (command === "import") {
+    return ["Flags", ...ownRows(command), row("--json", "print the result, and write nothing")];
+  }
   if (findsServer(command)) {
     return [
       "Flags",

@@ -49,6 +49,7 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     { name: "keep-host", value: null, help: "send the host of the visitor to the old server" },
     { name: "with-credentials", value: null, help: "send cookies and Authorization, too" },
   ],
+  import: [{ name: "env", value: "NAME", help: "environment of wrangler.toml (none)" }],
   top: [{ name: "interval", value: "TIME", help: "time between two snapshots, from 1s on: 5s" }],
   logs: [
     { name: "follow", short: "f", value: null, help: "show lines as they come" },

@@ -40,9 +40,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       }
       case "import": {
         const { runImport } = await import("./import/import.ts");
-        const { words, json } = invocation;
+        const { words, environment, json } = invocation;
         const { cwd, env } = { cwd: process.cwd(), env: process.env };
-        const { text, exitCode } = await runImport({ words, json, cwd, env });
+        const { text, exitCode } = await runImport({ words, environment, json, cwd, env });
         process.stdout.write(text);
         process.exitCode = exitCode;
         return;

@@ -21,7 +21,7 @@ const DECLARATIONS: Readonly<Record<string, (name: string) => string>> = {
 };
 
 /** Kinds that this server does not have, and how handlers do the same. */
-const REPLACEMENTS: Readonly<Record<string, string>> = {
+export const REPLACEMENTS: Readonly<Record<string, string>> = {
   ai: "the client of a service",
   analytics_engine_datasets: "metrics or a database",
   browser: "a package such as puppeteer",

@@ -18,7 +18,7 @@ function folder(t: TestContext, files: Record<string, string>): string {
 }
 
 function run(cwd: string, words: string[], json = false): Promise<ImportOutcome> {
-  return runImport({ words, json, cwd, env: process.env });
+  return runImport({ words, environment: null, json, cwd, env: process.env });
 }
 
 const SITE = "server { listen 8080; root /srv/www; }";

@@ -19,7 +19,6 @@ export function listFlags(command: CommandName): CompletedFlag[] {
     const help = "template of the project";
     return [{ flag: "--template", help, values: TEMPLATE_NAMES }, HELP];
   }
-  if (command === "import") return [JSON_FLAG, HELP];
   const own = (OWN_FLAGS[command] ?? []).map(({ name, value, help }): CompletedFlag => {
     return {
       flag: `--${name}`,
@@ -27,6 +26,7 @@ export function listFlags(command: CommandName): CompletedFlag[] {
       values: value === null ? "none" : value === "FILE" ? "file" : [],
     };
   });
+  if (command === "import") return [...own, JSON_FLAG, HELP];
   if (findsServer(command)) {
     return [...CONTROL_SETTINGS.map(toFlag), ...SOURCES, JSON_FLAG, ...own, HELP];
   }

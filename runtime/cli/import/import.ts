@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { findConfigFile } from "../../config/config-file.ts";
 import { RuntimeError } from "../../lib/errors.ts";
@@ -8,7 +8,9 @@ import { bindsOf, readGunicorn } from "./read-gunicorn.ts";
 import { readNginx } from "./read-nginx.ts";
 import { type Remark, Report } from "./report.ts";
 import { Section } from "./section.ts";
+import { importWrangler } from "./wrangler/import-wrangler.ts";
 import { writeConfig } from "./write-config.ts";
+import { type NewFile, writeFiles } from "./write-files.ts";
 
 /** Exit code of an import that left lines for the user. */
 const EXIT_REMARKS = 1;
@@ -16,8 +18,13 @@ const EXIT_REMARKS = 1;
 const CONFIG_FILE = "edgicorn.config.ts";
 
 export interface ImportOptions {
-  /** Config files of Nginx and of Gunicorn, and `MODULE:NAME` of the application, in any order. */
+  /**
+   * Config files of Nginx and of Gunicorn, and `MODULE:NAME` of the application, in any order; or the file of a project for
+   * Workers.
+   */
   words: readonly string[];
+  /** Name of an environment in the file of a project for Workers; `null`: the top of the file. */
+  environment: string | null;
   /** Print the config and the remarks, and write nothing. */
   json: boolean;
   cwd: string;
@@ -31,12 +38,24 @@ export interface ImportOutcome {
 }
 
 /**
- * Makes a config file of those of Nginx and Gunicorn.
+ * Makes a config file of those of Nginx and Gunicorn, or a config file and handlers of the file of a project for Workers.
  *
  * @throws RuntimeError `ERR_CONFIG` for a file that cannot be read or understood, and if the folder has a config file.
  */
-export async function runImport({ words, json, cwd, env }: ImportOptions): Promise<ImportOutcome> {
+export async function runImport({
+  words,
+  environment,
+  json,
+  cwd,
+  env,
+}: ImportOptions): Promise<ImportOutcome> {
   const sources = sortWords(words, cwd);
+  if (environment !== null && sources.wrangler === null) {
+    throw new RuntimeError(
+      "ERR_CONFIG",
+      "Cannot use --env: found no wrangler.toml or wrangler.jsonc, expected the file that has the environment",
+    );
+  }
   const existing = findConfigFile(cwd);
   if (existing !== null && !json) {
     throw new RuntimeError(
@@ -45,15 +64,36 @@ export async function runImport({ words, json, cwd, env }: ImportOptions): Promi
     );
   }
   const report = new Report();
-  const config = await convert(sources, { cwd, env, report });
+  const { config, files } =
+    sources.wrangler === null
+      ? { config: await convert(sources, { cwd, env, report }), files: [] }
+      : await convertWorkers(sources.wrangler, { cwd, environment, report });
   const { remarks } = report;
-  const exitCode = remarks.length > 0 ? EXIT_REMARKS : 0;
+  const exitCode = remarks.some(({ kind }) => kind !== "unused") ? EXIT_REMARKS : 0;
   if (json) {
-    return { text: `${JSON.stringify({ config, remarks }, null, 2)}\n`, exitCode };
+    // Secrets stay where they are.
+    const shown = files.filter(({ isSecret }) => isSecret !== true);
+    const handlers = Object.fromEntries(shown.map(({ path, text }) => [path, text]));
+    const found = { config, ...(sources.wrangler !== null && { handlers }), remarks };
+    return { text: `${JSON.stringify(found, null, 2)}\n`, exitCode };
   }
-  const files = [sources.nginx, sources.gunicorn].filter((word) => word !== null);
-  writeWhole(resolve(cwd, CONFIG_FILE), writeConfig(config, files));
-  return { text: describe(remarks), exitCode };
+  const read = [sources.nginx, sources.gunicorn, sources.wrangler].filter((word) => word !== null);
+  // Without a config file the import can run again.
+  const written = [...files, { path: CONFIG_FILE, text: writeConfig(config, read) }];
+  writeFiles(cwd, written);
+  return { text: describe(remarks, written), exitCode };
+}
+
+async function convertWorkers(
+  word: string,
+  options: { cwd: string; environment: string | null; report: Report },
+): Promise<{ config: Section; files: NewFile[] }> {
+  const { config, handlers, secrets } = await importWrangler(word, options);
+  const files = [
+    ...[...secrets].map(([path, text]): NewFile => ({ path, text, isSecret: true })),
+    ...[...handlers].map(([path, text]): NewFile => ({ path, text })),
+  ];
+  return { config, files };
 }
 
 async function convert(
@@ -78,28 +118,17 @@ async function convert(
   return config;
 }
 
-/** Writes a new file, or nothing. */
-function writeWhole(file: string, text: string): void {
-  try {
-    writeFileSync(file, text, { flag: "wx" });
-  } catch (cause) {
-    // A full disk leaves a part of the file.
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    if (code !== "EEXIST") rmSync(file, { force: true });
-    throw new RuntimeError("ERR_CONFIG", `Cannot write ${basename(file)}: ${code}`, { cause });
-  }
-}
-
-function describe(remarks: readonly Remark[]): string {
+function describe(remarks: readonly Remark[], files: readonly NewFile[]): string {
   const lines = remarks.map(
     ({ place, line, reason, kind }) => `${LABELS[kind]} ${place} ${line}\n        ${reason}`,
   );
-  const count = remarks.length === 1 ? "1 line needs" : `${remarks.length} lines need`;
+  const open = remarks.filter(({ kind }) => kind !== "unused").length;
+  const count = open === 1 ? "1 line needs" : `${open} lines need`;
   return [
-    `created ${CONFIG_FILE}`,
-    ...(remarks.length === 0
-      ? ["every line is carried over"]
-      : ["", ...lines, "", `${count} a look: comments in ${CONFIG_FILE} have them, too`]),
+    ...files.map(({ path }) => `created ${path}`),
+    ...(open === 0 ? ["every line is carried over"] : []),
+    ...(lines.length === 0 ? [] : ["", ...lines]),
+    ...(open === 0 ? [] : ["", `${count} a look: comments in ${CONFIG_FILE} have them, too`]),
     "",
     "Next:",
     "  npx edgicorn check",
@@ -111,19 +140,28 @@ const LABELS: Readonly<Record<Remark["kind"], string>> = {
   lost: "lost   ",
   changed: "changed",
   todo: "to do  ",
+  unused: "unused ",
 };
 
 interface Sources {
   nginx: string | null;
   gunicorn: string | null;
   app: string | null;
+  wrangler: string | null;
 }
 
 function sortWords(words: readonly string[], cwd: string): Sources {
-  const sorted: Sources = { nginx: null, gunicorn: null, app: null };
+  const sorted: Sources = { nginx: null, gunicorn: null, app: null, wrangler: null };
   for (const word of words) {
     const isApp = /^[\w.]+:[\w.]+(?:\(.*\))?$/.test(word) && !existsSync(resolve(cwd, word));
-    const kind = word.endsWith(".py") ? "gunicorn" : isApp ? "app" : "nginx";
+    const isWrangler = /\.(?:toml|jsonc?)$/.test(word);
+    const kind = isWrangler
+      ? "wrangler"
+      : word.endsWith(".py")
+        ? "gunicorn"
+        : isApp
+          ? "app"
+          : "nginx";
     if (sorted[kind] !== null) {
       throw new RuntimeError(
         "ERR_CONFIG",
@@ -132,10 +170,18 @@ function sortWords(words: readonly string[], cwd: string): Sources {
     }
     sorted[kind] = word;
   }
+  if (sorted.wrangler !== null) {
+    const other = words.find((word) => word !== sorted.wrangler);
+    if (other === undefined) return sorted;
+    throw new RuntimeError(
+      "ERR_CONFIG",
+      `Cannot import ${other}: found ${sorted.wrangler} beside it, expected the file of a project for Workers alone`,
+    );
+  }
   if (sorted.nginx === null && sorted.gunicorn === null) {
     throw new RuntimeError(
       "ERR_CONFIG",
-      "Cannot import: found no file, expected nginx.conf, gunicorn.conf.py or both",
+      "Cannot import: found no file, expected nginx.conf, gunicorn.conf.py or both, or wrangler.toml or wrangler.jsonc",
     );
   }
   return sorted;
@@ -145,4 +191,5 @@ const EXPECTED = {
   nginx: "config file of Nginx, which includes others",
   gunicorn: "config file of Gunicorn",
   app: "application",
+  wrangler: "file of a project for Workers",
 } as const;

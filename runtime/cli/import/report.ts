@@ -5,8 +5,11 @@ export interface Remark {
   /** The line as it is written: `gzip_static on`. */
   line: string;
   reason: string;
-  /** `lost`: it has no equivalent. `changed`: it acts in another way. `todo`: something remains to do by hand. */
-  kind: "lost" | "changed" | "todo";
+  /**
+   * `lost`: it has no equivalent. `changed`: it acts in another way. `todo`: something remains to do by hand. `unused`: it has no
+   * effect here, and needs no look.
+   */
+  kind: "lost" | "changed" | "todo" | "unused";
 }
 
 /** A line that a remark is about. */
@@ -52,6 +55,11 @@ export class Report {
     this.#add(line, reason, "todo");
   }
 
+  /** The line has no effect here, and nothing is missing without it. */
+  unused(line: Line, reason: string): void {
+    this.#add(line, reason, "unused");
+  }
+
   #add({ place, text }: Line, reason: string, kind: Remark["kind"]): void {
     const remark = { place, line: shorten(text), reason, kind };
     const key = JSON.stringify([place, text, reason]);
@@ -59,7 +67,7 @@ export class Report {
     if (this.#known.has(key)) return;
     this.#known.add(key);
     this.remarks.push(remark);
-    this.#section?.notes.push(remark);
+    if (kind !== "unused") this.#section?.notes.push(remark);
   }
 }
 

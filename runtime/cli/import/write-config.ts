@@ -13,7 +13,8 @@ export function writeConfig(config: Section, sources: readonly string[]): string
   ].join("\n");
 }
 
-function writeValue(value: Value, indent: string): string {
+/** Returns the text of a value. */
+export function writeValue(value: Value, indent: string): string {
   if (value instanceof Section) return writeSection(value, indent);
   if (!isList(value)) return writeText(value);
   const inner = `${indent}  `;
