@@ -24,7 +24,7 @@ export function writeFiles(cwd: string, files: readonly NewFile[]): void {
       makeFolder(cwd, dirname(file), { mode: isSecret === true ? 0o700 : 0o777, undo });
       // A full disk leaves a part of a new file, but never of one that was there.
       const before = undo.length;
-      undo.push(() => rmSync(file, { force: true }));
+      undo.push(() => removeFile(file));
       try {
         writeFileSync(file, text, { flag: "wx", mode: isSecret === true ? 0o600 : 0o666 });
       } catch (error) {
@@ -60,6 +60,14 @@ function removeEmpty(folder: string): void {
     rmdirSync(folder);
   } catch {
     // Another program has written into it.
+  }
+}
+
+function removeFile(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // It was never there: a part of its path is a file.
   }
 }
 

@@ -3,6 +3,7 @@ import { join, relative, resolve, sep } from "node:path";
 import { Section } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { type Item, Table } from "./item.ts";
+import { readCompatibility } from "./read-compatibility.ts";
 import { setBinding } from "./set-binding.ts";
 
 /** Keys that name files for visitors. */
@@ -73,9 +74,8 @@ function readFirst(item: Item | null): First {
 function prefersPages(assets: Table, keys: ReadonlyMap<string, Item>): boolean {
   const handling = assets.get("not_found_handling")?.content ?? "none";
   if (handling === "none") return false;
-  const flags = keys.get("compatibility_flags")?.texts() ?? [];
+  const { date, flags } = readCompatibility(keys);
   if (flags.includes("assets_navigation_has_no_effect")) return false;
-  const date = String(keys.get("compatibility_date")?.content ?? "");
   return flags.includes("assets_navigation_prefers_asset_serving") || date >= "2025-04-01";
 }
 

@@ -2,6 +2,7 @@ import { REPLACEMENTS } from "../../wrangler-bindings.ts";
 import { Section } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { type Item, Table } from "./item.ts";
+import { readCompatibility } from "./read-compatibility.ts";
 import { setBinding } from "./set-binding.ts";
 import { LOST } from "./wrangler-keys.ts";
 
@@ -34,10 +35,9 @@ function carryVars(item: Item, carrying: Carrying): void {
 
 /** Whether the date and the flags fill `process.env`. */
 function hasProcessEnv(keys: ReadonlyMap<string, Item>): boolean {
-  const flags = keys.get("compatibility_flags")?.texts() ?? [];
+  const { date, flags } = readCompatibility(keys);
   if (flags.includes("nodejs_compat_do_not_populate_process_env")) return false;
   if (flags.includes("nodejs_compat_populate_process_env")) return true;
-  const date = String(keys.get("compatibility_date")?.content ?? "");
   return flags.includes("nodejs_compat") && date >= "2025-04-01";
 }
 

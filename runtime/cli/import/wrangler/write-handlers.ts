@@ -149,8 +149,6 @@ function writeMiddleware(
 function writeFirst(first: First): string[] {
   const isAll = first === "all";
   const { paths, never } = isAll ? { paths: [], never: [] } : first;
-  const list = (patterns: readonly string[]): string =>
-    `[${patterns.map((pattern) => toExpression(pattern)).join(", ")}]`;
   return [
     'import { run } from "./_module.js";',
     "",
@@ -160,8 +158,8 @@ function writeFirst(first: First): string[] {
           "export const isFirst = () => true;",
         ]
       : [
-          `const FIRST = ${list(paths)};`,
-          `const NEVER = ${list(never)};`,
+          `const FIRST = [${toExpressions(paths)}];`,
+          `const NEVER = [${toExpressions(never)}];`,
           "",
           "/** Tells whether the files answer, whether there is one or not. */",
           "export const isNever = (request) => matches(NEVER, request);",
@@ -192,10 +190,14 @@ function writeFirst(first: First): string[] {
   ];
 }
 
-/** Returns an expression for a pattern of Workers, whose `*` is any text. */
-function toExpression(pattern: string): string {
-  const parts = pattern.split("*").map((part) => part.replaceAll(/[/\\^$.+?()[\]{}|]/g, "\\$&"));
-  return `/^${parts.join(".*")}$/`;
+/** Returns an expression for each pattern of Workers, whose `*` is any text. */
+function toExpressions(patterns: readonly string[]): string {
+  const expressions = patterns.map((pattern) => {
+    const parts = pattern.split("*");
+    const plain = parts.map((part) => part.replaceAll(/[/\\^$.+?()[\]{}|]/g, "\\$&"));
+    return `/^${plain.join(".*")}$/`;
+  });
+  return expressions.join(", ");
 }
 
 function writeModule(path: string): string[] {
