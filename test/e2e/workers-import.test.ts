@@ -96,12 +96,20 @@ run_worker_first = ["/private/*", "!/private/open/*"]
 };
 
 describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
-  const owner = new SuiteOwner();
-  after(() => owner.end());
+  const [servers, folders] = [new SuiteOwner(), new SuiteOwner()];
+  after(async () => {
+    // A server that still runs would write into its folder.
+    try {
+      await servers.end();
+    } finally {
+      await folders.end();
+    }
+  });
   let imported: Promise<string> | null = null;
-  const folder = (): Promise<string> => (imported ??= importProject(owner));
+  const folder = (): Promise<string> => (imported ??= importProject(folders));
   let started: Promise<TestServer> | null = null;
-  const start = (): Promise<TestServer> => (started ??= folder().then((cwd) => serve(owner, cwd)));
+  const start = (): Promise<TestServer> =>
+    (started ??= folder().then((cwd) => serve(servers, cwd)));
 
   it("makes a config with which the project passes the check", async () => {
     const flags = ["--http", "0", "--https", "off"];

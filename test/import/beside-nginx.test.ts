@@ -191,7 +191,13 @@ describe("an imported config beside Nginx", { skip: skipWithoutNginx(), timeout:
     const text = SITES.replaceAll("DIR", dir).replaceAll("UPSTREAM", `127.0.0.1:${upstream.port}`);
     writeFileSync(join(dir, "nginx.conf"), text);
     const environment = null;
-    await runImport({ words: ["nginx.conf"], environment, json: false, cwd: dir, env: process.env });
+    await runImport({
+      words: ["nginx.conf"],
+      environment,
+      json: false,
+      cwd: dir,
+      env: process.env,
+    });
     const sockets = await startNginx(owner, ({ http }) =>
       text
         .replace("include mime.types;", "include /etc/nginx/mime.types;")

@@ -182,8 +182,11 @@ describe("kinds of wrangler.toml without a counterpart", () => {
   });
 });
 
+function aliases(...names: string[]): object {
+  return { sites: { default: { aliases: names } } };
+}
+
 describe("server settings of wrangler.toml", () => {
-  const aliases = (...names: string[]): object => ({ sites: { default: { aliases: names } } });
   testCases([
     ['route = "shop.example/*"', aliases("shop.example"), []],
     [

@@ -84,10 +84,10 @@ export class Item {
 
   /** Returns the error for a value of another form. Without `found` it names the kind of the value alone. */
   refusal(expected: string, found: string = describe(this.content)): RuntimeError {
-    const what = this.path === "" ? "" : ` for ${this.path}`;
+    const subject = this.path === "" ? "" : ` for ${this.path}`;
     return new RuntimeError(
       "ERR_CONFIG",
-      `Cannot import ${this.file}:${this.line}: found ${found}${what}, expected ${expected}`,
+      `Cannot import ${this.file}:${this.line}: found ${found}${subject}, expected ${expected}`,
     );
   }
 }
