@@ -40,10 +40,16 @@ const PROJECT = {
         else controller.enqueue(new TextEncoder().encode(text));
       } }));
     };`,
+  // Once its first part was printed.
   "handlers/breaks-off.ts": `
-    export default () => new Response(new ReadableStream({ pull(controller) {
-      if (pulls++ === 0) controller.enqueue(new TextEncoder().encode("part"));
-      else setTimeout(() => controller.error(new Error("broken")), 20);
+    import { existsSync } from "node:fs";
+    export default () => new Response(new ReadableStream({ async pull(controller) {
+      if (pulls++ === 0) {
+        controller.enqueue(new TextEncoder().encode("part"));
+        return;
+      }
+      while (!existsSync("printed")) await new Promise((resolve) => setTimeout(resolve, 5));
+      controller.error(new Error("broken"));
     } }));
     let pulls = 0;`,
   "handlers/never-ends.ts": `
@@ -135,7 +141,9 @@ describe("edgicorn fetch", { timeout: 300_000 }, () => {
     const whole = await call("/stream");
     assert.deepEqual([whole.code, whole.stdout], [0, "abc"]);
     assert.match(whole.stderr, /waited/);
-    const broken = await call("/breaks-off");
+    const { child, result } = startCommand(["fetch", "/breaks-off"], dir);
+    child.stdout?.once("data", () => writeFileSync(join(dir, "printed"), ""));
+    const broken = await result;
     assert.deepEqual([broken.code, broken.stdout], [70, "part"]);
     assert.match(broken.stderr, /Cannot read the whole answer: its body broke off/);
   });

@@ -85,11 +85,18 @@ function generationsOf(server: TestServer): string[] {
 }
 
 function leasesOf(server: TestServer): string[] {
-  return generationsOf(server).flatMap((id) =>
-    readdirSync(join(server.dir, ".edgicorn/generations", id)).filter((name) =>
-      name.startsWith("lease-"),
-    ),
-  );
+  return generationsOf(server)
+    .flatMap((id) => namesIn(join(server.dir, ".edgicorn/generations", id)))
+    .filter((name) => name.startsWith("lease-"));
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    // Removed since the folder above it was read.
+    return [];
+  }
 }
 
 const SHORT_GRACE = ["--drain-grace", "100ms"];

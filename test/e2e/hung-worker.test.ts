@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { findLoopbackPorts } from "../../runtime/supervise/hang/loopback-ports.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { withLongerLimits } from "../helpers/longer-limits.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { shareServer } from "../helpers/shared-server.ts";
 import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";
@@ -126,7 +127,8 @@ describe("a worker that is blocked", { timeout: 300_000 }, () => {
   );
 
   it("is named with handler, line and request while it is blocked, and serves on", async (t) => {
-    const flags = ["--block-warn", "200ms"];
+    // Longer than a worker without a request waits for a processor: the next warning about it would come a minute later.
+    const flags = ["--block-warn", "2s"];
     const server = await startServer(t, { workers: 1, handlers: HANDLERS, flags });
     const [[workerId, pid] = [0, 0]] = server.workers;
     const file = join(temporaryFolder(t), "go-on");
@@ -140,7 +142,7 @@ describe("a worker that is blocked", { timeout: 300_000 }, () => {
       ["warn", workerId, pid, "handlers/blocks-for-a-file.ts", ["/blocks-for-a-file"]],
     );
     assert.match(String(line["blockedAt"]), /^handlers\/blocks-for-a-file\.ts:4:/);
-    assert.ok(Number(line["blockedForMs"]) >= 200);
+    assert.ok(Number(line["blockedForMs"]) >= 2_000);
     const [work] = line["inFlight"] as Record<string, unknown>[];
     // The query may hold secrets.
     assert.deepEqual([work?.["path"], work?.["state"]], ["/blocks-for-a-file", "waiting"]);
@@ -261,15 +263,21 @@ describe("a worker", { timeout: 180_000 }, () => {
   });
 
   it("tells its handlers that the server shuts down before the grace is over", async (t) => {
-    const flags = ["--drain-grace", "1s"];
-    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
-    const answer = server.fetch("/never-answers");
-    await server.until(({ msg }) => msg === "began");
-    server.kill("SIGTERM");
-    assert.equal((await answer).status, 503);
-    const aborted = await server.until(({ msg }) => msg === "aborted");
-    assert.equal(aborted["reason"], "AbortError");
-    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    const aborted = await withLongerLimits(
+      async (grace) => {
+        const flags = ["--drain-grace", grace];
+        const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
+        const answer = server.fetch("/never-answers");
+        await server.until(({ msg }) => msg === "began");
+        server.kill("SIGTERM");
+        assert.equal((await answer).status, 503);
+        assert.deepEqual(await server.exit, { code: 0, signal: null });
+        return server.logs.find(({ msg }) => msg === "aborted");
+      },
+      // The handler has a tenth of the grace.
+      (line) => line !== undefined,
+    );
+    assert.equal(aborted?.["reason"], "AbortError");
   });
 });
 
