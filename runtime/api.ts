@@ -110,7 +110,10 @@ export interface Context<P extends Params = Params, E = Environment> {
    * @throws TypeError for a wrong topic or option.
    */
   sse(topics: string | readonly string[], init?: EventStreamInit): Response;
-  /** Has no effect: there is no origin server behind this one to which a request could be passed. */
+  /**
+   * From now on, if the handler fails before its response, a file of the site, its proxy or the page of its application answers in
+   * place of the handler, in this order. Where none of them does, the answer is the one of the failure.
+   */
   passThroughOnException(): void;
 }
 

@@ -41,6 +41,8 @@ export interface ChunkTarget {
   /** The bytes are valid during the call only. */
   chunk(bytes: Uint8Array): void;
   end(): void;
+  /** Called when the rest of the body is lost; absent: the owner of the request learns it by `onRefused`. */
+  broken?: () => void;
 }
 
 /**
@@ -259,7 +261,9 @@ export class RequestIntake implements BodySink {
   }
 
   #refuse(code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown): void {
+    const target = this.#target;
     this.close();
     this.#events?.onRefused(code, cause);
+    target?.broken?.();
   }
 }

@@ -90,4 +90,5 @@ export function noteFetch(client: Client, fetch: OwnClient): void {
   client.workerId = fetch.workerId;
   client.upstream = fetch.upstream;
   client.limitedBy = fetch.limitedBy;
+  if (fetch.passedOn) client.passedOn = true;
 }

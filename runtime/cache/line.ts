@@ -190,6 +190,11 @@ export class Line {
     const { parts, version, onRefused } = this.#options;
     const { store } = parts;
     const { fields } = fetch.client.head;
+    // The answer of a stand-in would hide the handler for as long as it is stored.
+    if (fetch.client.passedOn) {
+      this.#pass(fetch, reply, "passed-on");
+      return;
+    }
     const storage = resolveStorage({ method: "GET", fields }, reply, { policy, times });
     if (storage.kind === "refuse") {
       onRefused();

@@ -69,6 +69,7 @@ export const Kind = {
   cacheGrant: 38,
   cacheCancel: 39,
   failed: 40,
+  passOn: 41,
   socketAdopt: 64,
   socketMessage: 65,
   socketClosed: 66,
@@ -83,6 +84,7 @@ export const Kind = {
   callChunk: 73,
   callEnd: 74,
   callCredit: 75,
+  passedOn: 76,
   call: 96,
   callPiece: 97,
   callPieceEnd: 98,
@@ -369,6 +371,11 @@ export type ToWorker =
    * file, and waits for another response.
    */
   | readonly [kind: typeof Kind.fileTaken, id: ExchangeId, isTaken: boolean]
+  /**
+   * The answer to `passOn`. True: the exchange is over. False: neither a file nor an upstream can answer, and the primary waits
+   * for the response of the worker.
+   */
+  | readonly [kind: typeof Kind.passedOn, id: ExchangeId, isTaken: boolean]
   | PurgedMessage
   | CacheReply
   | CallReply
@@ -416,6 +423,8 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
   | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.settled, id: ExchangeId]
+  /** The handler failed after `passThroughOnException()`. The site may answer in its place. */
+  | readonly [kind: typeof Kind.passOn, id: ExchangeId]
   | readonly [kind: typeof Kind.probed, id: ExchangeId]
   /** The worker has not begun this exchange, and will not: its threads are busy with slow ones. */
   | readonly [kind: typeof Kind.returned, id: ExchangeId]

@@ -23,7 +23,7 @@ export function parseToWorker(value: unknown): ToWorker {
 
 function isForWorkers(kind: number): boolean {
   if (kind <= Kind.cacheCredit) return kind >= Kind.hello;
-  return kind >= Kind.socketAdopt && kind <= Kind.callCredit;
+  return kind >= Kind.socketAdopt && kind <= Kind.passedOn;
 }
 
 function refuse(value: unknown): never {

@@ -50,6 +50,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
         : refuse(value);
     case Kind.settled:
       return isId(value[1]) ? [Kind.settled, value[1]] : refuse(value);
+    case Kind.passOn:
+      return isId(value[1]) ? [Kind.passOn, value[1]] : refuse(value);
     case Kind.probed:
       return isId(value[1]) ? [Kind.probed, value[1]] : refuse(value);
     case Kind.returned:

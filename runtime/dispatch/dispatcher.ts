@@ -12,6 +12,7 @@ import { Exchange, type ExchangeOptions } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import { OverloadLog } from "./overload-log.ts";
+import type { PassOnResult } from "./pass-on.ts";
 import { Placement } from "./placement.ts";
 import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "../recovery/recovery.ts";
 import { type OnUpgrade, type OpenTopics, Replies } from "./replies.ts";
@@ -135,6 +136,7 @@ export class Dispatcher {
       openTopics: options.openTopics ?? null,
       onDiskError: (exchange, cause) =>
         this.#logDisk(exchange, cause, "cannot spool a response body"),
+      onPassOn: (exchange, result) => this.#logPassOn(exchange, result),
     });
     this.#timeouts = new RequestTimeouts({
       ...options,
@@ -327,6 +329,18 @@ export class Dispatcher {
   #logDisk(exchange: Exchange, cause: unknown, message: string): void {
     const fields = { err: cause, ...this.#options.routes.describe(exchange), code: "ERR_SPOOL" };
     this.#options.log.error(fields, message);
+  }
+
+  #logPassOn(exchange: Exchange, result: PassOnResult): void {
+    const { log, routes } = this.#options;
+    const request = routes.describe(exchange);
+    const { by } = result;
+    if (by === null) {
+      log.warn({ ...request, why: result.why }, "request of a failed handler not passed on");
+      return;
+    }
+    this.#counters.passedOn++;
+    log.warn({ ...request, by }, "request passed on: its handler failed");
   }
 
   #expire(nowMs: number): void {

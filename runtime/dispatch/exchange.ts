@@ -3,6 +3,8 @@ import type { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { Buffering } from "../bodies/buffering.ts";
 import type { Client } from "../http/client.ts";
 import type { FoundFile } from "../http/file-sender.ts";
+import type { StandIn } from "../http/stand-in.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ResponseFeed } from "../bodies/response-feed.ts";
 import type { Fingerprint } from "../recovery/fingerprint.ts";
@@ -65,6 +67,10 @@ export interface ExchangeOptions {
   intake: RequestIntake | null;
   /** The file that the request found, for middleware that guards files; absent for nearly all requests. */
   found?: FoundFile;
+  /** Answers in place of a handler that passes its request on; absent: nothing does. */
+  standIn?: StandIn | null;
+  /** The target for the stand-in; absent: there is no stand-in. */
+  target?: ParsedTarget;
   /**
    * How many calls of handlers have led to the request, one within the other. Its caller has a place in a worker and waits,
    * so the request gets a worker also where all are full. Absent: a client sent it.
@@ -86,6 +92,8 @@ export class Exchange {
   /** The whole body, `BODY_FOLLOWS` for one that streams, or `null` for none. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
   readonly found: FoundFile | null;
+  readonly standIn: StandIn | null;
+  readonly target: ParsedTarget | null;
   /** 0: a client sent the request. */
   readonly callDepth: number;
   /** Receives the body until the exchange is settled. */
@@ -114,6 +122,8 @@ export class Exchange {
     this.reserved = options.reserved;
     this.intake = options.intake;
     this.found = options.found ?? null;
+    this.standIn = options.standIn ?? null;
+    this.target = options.target ?? null;
     this.callDepth = options.callDepth ?? 0;
   }
 }

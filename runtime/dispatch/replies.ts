@@ -17,6 +17,7 @@ import type { Reply } from "../http/reply.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
+import { passOn, type PassOnResult } from "./pass-on.ts";
 import type { Placement } from "./placement.ts";
 import type { Recovery } from "../recovery/recovery.ts";
 import { ResponseFeed } from "../bodies/response-feed.ts";
@@ -41,6 +42,8 @@ export interface RepliesOptions {
   /** Sends files that workers hand over; `null`: workers send the bytes. */
   files: FileSender | null;
   onDiskError: (exchange: Exchange, cause: unknown) => void;
+  /** Called for each request whose handler failed after `passThroughOnException()`. */
+  onPassOn: (exchange: Exchange, result: PassOnResult) => void;
   /** Makes a WebSocket of a request whose handler asks for it; `null`: the request is refused. */
   onUpgrade: OnUpgrade | null;
   /** Returns the body of a response with the messages of topics; `null`: the request is refused. */
@@ -88,9 +91,11 @@ export class Replies {
       return;
     }
     const exchange = lane.inFlight.get(message[1]);
-    if (exchange === undefined) return;
-    if (exchange.state === "settled") {
-      if (message[0] === Kind.settled) this.#acknowledge(lane, exchange);
+    if (exchange === undefined || exchange.state === "settled") {
+      if (message[0] === Kind.passOn) lane.channel.send([Kind.passedOn, message[1], true]);
+      else if (message[0] === Kind.settled && exchange !== undefined) {
+        this.#acknowledge(lane, exchange);
+      }
       return;
     }
     switch (message[0]) {
@@ -130,6 +135,9 @@ export class Replies {
         return;
       case Kind.returned:
         this.#takeBack(lane, exchange);
+        return;
+      case Kind.passOn:
+        this.#passOn(lane, exchange);
         return;
       case Kind.settled:
         throw new RuntimeError(
@@ -282,6 +290,25 @@ export class Replies {
     exchange.intake?.commit();
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.reply({ ...head, body: feed, lengthBytes: null });
+    this.#placement.pump();
+  }
+
+  /** Offers the request of a handler that failed to the site. Without an answer there, the worker sends its own. */
+  #passOn(lane: Lane, exchange: Exchange): void {
+    if (exchange.state !== "dispatched") {
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        "Cannot pass a request on: the exchange has a response already",
+      );
+    }
+    const result = passOn(exchange);
+    lane.channel.send([Kind.passedOn, exchange.id, result.by !== null]);
+    this.#options.onPassOn(exchange, result);
+    if (result.by === null) return;
+    this.#noteAnswer(exchange);
+    this.#settlement.settle(exchange);
+    if (exchange.trouble !== null) this.#recovery.clear(lane, exchange);
+    result.begin();
     this.#placement.pump();
   }
 

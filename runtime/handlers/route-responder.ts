@@ -12,6 +12,7 @@ import type { Client } from "../http/client.ts";
 import type { FoundFile } from "../http/file-sender.ts";
 import type { Inquiry } from "../http/inquiry.ts";
 import { lead, type Responder } from "../http/responder.ts";
+import type { StandInSlot } from "../http/stand-in.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
@@ -30,6 +31,8 @@ export interface RouteResponderOptions extends Pick<
   series: number;
   /** The rules of the pool's routes under the config of the serving generation. */
   rules: RuleBook;
+  /** Has the stand-in of the site. */
+  slot: StandInSlot;
   /** Called for each request to the route. */
   onRequest: () => void;
   /** Creates the limiter of the route for a rate. */
@@ -120,6 +123,11 @@ export class RouteResponder implements Responder {
     const isReserved = this.rulesOf(client.head.method).reserved;
     const ready = workers.filter(({ state }) => state === "ready").length;
     inquiry.tell({ kind: "pool", pool: plan.name, ready, workers: workers.length });
+    const { standIn } = this.#options.slot;
+    if (standIn !== null && plan.app === null) {
+      const names = standIn.names.join(", ");
+      inquiry.note(`after passThroughOnException(), if the handler fails, in its place: ${names}`);
+    }
     if (admission.admits(client, { isReserved })) inquiry.conclude();
   }
 
@@ -221,7 +229,8 @@ export class RouteResponder implements Responder {
     const timeoutMs = pickShorterMs(exchange.timeoutMs, leftMs);
     // An application calls no handlers, so its places come free. Its workers have threads, which a call beyond them waits for.
     const own = this.pool.plan.app === null ? { reserved: true, callDepth: depth } : {};
-    this.pool.dispatcher.admit(client, { ...exchange, timeoutMs, ...own });
+    const call = { ...exchange, timeoutMs, standIn: null };
+    this.pool.dispatcher.admit(client, { ...call, ...own });
   }
 
   /** Gives a batch of messages to the handlers, as `answerScheduled` does. The body of the client travels with the request. */
@@ -252,10 +261,22 @@ export class RouteResponder implements Responder {
     intake: RequestIntake | null,
   ): ExchangeOptions {
     const { requestTimeoutMs: timeoutMs, timeoutSetting, buffering, reserved } = rules;
+    const { standIn } = this.#options.slot;
     const url = client.head.origin + target.pathname + target.search;
     const { params } = target;
     const { route } = this.#options;
-    return { route, params, url, timeoutMs, timeoutSetting, buffering, reserved, intake };
+    return {
+      route,
+      params,
+      url,
+      timeoutMs,
+      timeoutSetting,
+      buffering,
+      reserved,
+      intake,
+      standIn,
+      target,
+    };
   }
 }
 

@@ -14,6 +14,7 @@ import type { RouteInfo } from "../control/operations.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import type { Inquiry } from "../http/inquiry.ts";
+import type { StandIn, StandInSlot } from "../http/stand-in.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { formatRate, type Rate } from "../lib/rate.ts";
 import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
@@ -107,6 +108,7 @@ export class SiteRoutes {
   /** `null`: no middleware guards files. */
   readonly #guards: GuardMatcher | null;
   readonly #manifest: Manifest;
+  readonly #slot: StandInSlot;
   /** With those that only run at times, which answer no request. */
   readonly #allRoutes: readonly SiteRoute[];
 
@@ -114,8 +116,10 @@ export class SiteRoutes {
     manifest: Manifest;
     routes: readonly SiteRoute[];
     fallbacks: readonly SiteFallback[];
+    slot: StandInSlot;
   }) {
-    const { manifest, routes: allRoutes, fallbacks } = options;
+    const { manifest, routes: allRoutes, fallbacks, slot } = options;
+    this.#slot = slot;
     const routes = allRoutes.filter(({ responder }) => responder.methods?.length !== 0);
     this.#manifest = manifest;
     this.#allRoutes = allRoutes;
@@ -172,6 +176,11 @@ export class SiteRoutes {
         responder.answerFound(client, target, found);
       },
     };
+  }
+
+  /** Lets this stand-in answer requests that handlers pass on. */
+  useStandIn(standIn: StandIn | null): void {
+    this.#slot.standIn = standIn;
   }
 
   /** Lists routes and fallbacks, for an operator. */
@@ -332,7 +341,8 @@ export function createSiteRoutes(options: {
     const names = { route: scope.pattern, fallback: "unmatched", guard: "files" } as const;
     const { finishedRequests } = shared.counters;
     const series = finishedRequests.idOf(scope.site ?? DEFAULT_SITE, names[scope.kind]);
-    const own = { pool, route, rules, series, createLimiter, cacheAround };
+    const { slot } = partsOf(scope.site);
+    const own = { pool, route, rules, series, slot, createLimiter, cacheAround };
     return new RouteResponder({ ...own, admission, intakes, sockets, onRequest });
   };
   const found = new Map<string, ConstructorParameters<typeof SiteRoutes>[0] & Parts>();
@@ -340,7 +350,7 @@ export function createSiteRoutes(options: {
     const name = site ?? DEFAULT_SITE;
     const known = found.get(name);
     if (known !== undefined) return known;
-    const parts = { manifest, routes: [], fallbacks: [] };
+    const parts = { manifest, routes: [], fallbacks: [], slot: { standIn: null } };
     found.set(name, parts);
     return parts;
   };
@@ -363,6 +373,7 @@ export function createSiteRoutes(options: {
 interface Parts {
   routes: SiteRoute[];
   fallbacks: SiteFallback[];
+  slot: StandInSlot;
 }
 
 /** The rules of pools under the settings of sites. Sites with equal settings share them. */

@@ -142,6 +142,8 @@ export interface Client {
   upstream?: UpstreamNote | null;
   /** The result of the response cache; `null` or absent: the request has none. For the access log. */
   cached?: CacheResult | null;
+  /** Its handler failed after `passThroughOnException()`, and the site answers in its place. Absent: no. */
+  passedOn?: boolean;
   /** Where its time went; `null` or absent for nearly all requests: no setting asks for it. */
   timings?: Timings | null;
   /** Its place in a trace that is sampled; `null` or absent: it is in none. */

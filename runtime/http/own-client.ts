@@ -48,6 +48,7 @@ export class OwnClient implements Client {
   series = 0;
   isLogged: boolean;
   cached: CacheResult | null = null;
+  passedOn = false;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
   readonly inquiry: Inquiry | undefined;

@@ -19,6 +19,8 @@ export interface FinishedExchange {
   readonly upstream?: UpstreamNote | null;
   /** The result of the response cache; `null` or absent: the request has none. */
   readonly cached?: CacheResult | null;
+  /** Its handler failed, and the site has answered in its place; absent: no. */
+  readonly passedOn?: boolean;
 }
 
 /** The parts of a head that a line may have. */
@@ -75,6 +77,8 @@ export interface AccessEntry extends RequestPart, FieldsPart {
   upstream?: UpstreamNote | undefined;
   /** The result of the response cache; absent: the request has none. */
   cached?: CacheResult | undefined;
+  /** Its handler failed, and the site has answered in its place; absent: no. */
+  passedOn?: true | undefined;
   /** The setting that refused the request or cut it off; `undefined`: none. */
   limit: LimitName | undefined;
   requestId: string;
@@ -140,7 +144,7 @@ export function toFieldsPart(block: string | null, rules: AccessRules): FieldsPa
 
 /** Picks all parts of a line. */
 export function toAccessEntry(
-  { id, head, receivedMs, workerId, limitedBy, upstream, cached }: FinishedExchange,
+  { id, head, receivedMs, workerId, limitedBy, upstream, cached, passedOn }: FinishedExchange,
   { status, bytes, nowMs }: ExchangeEnd,
   { rules, requestIdPrefix }: LineOptions,
 ): AccessEntry {
@@ -165,6 +169,7 @@ export function toAccessEntry(
     limit: limitedBy ?? undefined,
     upstream: upstream ?? undefined,
     cached: cached ?? undefined,
+    passedOn: passedOn === true ? true : undefined,
     requestId: head.requestId ?? toRequestId(requestIdPrefix, id),
     fields: head.fields ?? "",
   };

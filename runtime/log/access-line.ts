@@ -15,6 +15,7 @@ export function createPrettyLine(color: boolean): LineFormat {
     const by = entry.worker === null ? escape(other) : `worker ${entry.worker}`;
     const limit = entry.limit === undefined ? "" : `  ${entry.limit}`;
     const cached = entry.cached === undefined ? "" : `  cache ${entry.cached}`;
+    const passed = entry.passedOn === true ? "  passed on" : "";
     const time = new Date(timeMs);
     const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
       .map((part) => String(part).padStart(2, "0"))
@@ -22,7 +23,7 @@ export function createPrettyLine(color: boolean): LineFormat {
     const size =
       entry.bytes < 10_000 ? `${entry.bytes} B` : `${Math.round(entry.bytes / 1024)} KiB`;
     const from = `${escape(entry.clientAddress)}  ${escape(entry.requestId)}`;
-    const details = `${size}  ${duration(entry.durationMs)} ms  ${by}${cached}${limit}  ${from}`;
+    const details = `${size}  ${duration(entry.durationMs)} ms  ${by}${passed}${cached}${limit}  ${from}`;
     const target = typeof entry.query === "string" ? `${entry.path}?${entry.query}` : entry.path;
     return (
       `${paint("dim", `${clock}.${String(time.getMilliseconds()).padStart(3, "0")}`)} ` +

@@ -31,7 +31,7 @@ export function createJsonLines(
 
   return (exchange, { status, bytes, nowMs, timeMs }) => {
     if (batch.isClosed) return;
-    const { id, head, receivedMs, workerId, limitedBy, upstream, cached } = exchange;
+    const { id, head, receivedMs, workerId, limitedBy, upstream, cached, passedOn } = exchange;
     const line = batch.beginLine();
     line.bytes(before(head, timeMs));
     line.number(status);
@@ -44,6 +44,7 @@ export function createJsonLines(
     else line.number(workerId);
     if (upstream !== null && upstream !== undefined) writeUpstream(line, upstream);
     if (cached !== null && cached !== undefined) line.ascii(`,"cache":"${cached}"`);
+    if (passedOn === true) line.ascii(',"passedOn":true');
     if (limitedBy !== null) line.ascii(`,"limit":"${limitedBy}"`);
     if (head.requestId === null || head.requestId === undefined) {
       line.bytes(requestIdOf);

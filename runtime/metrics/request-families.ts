@@ -49,6 +49,14 @@ export const REQUEST_FAMILIES: readonly Family[] = [
     collect: ({ counters }) => one(counters.snapshot({ queued: 0, inFlight: 0 }).requests.open),
   },
   {
+    name: "edgicorn_http_requests_passed_on",
+    type: "counter",
+    unit: null,
+    labels: [],
+    help: "Requests that a file or an upstream server answered in place of a handler that failed.",
+    collect: ({ counters }) => one(counters.passedOn),
+  },
+  {
     name: "edgicorn_connections_open",
     type: "gauge",
     unit: null,

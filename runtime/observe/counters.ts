@@ -32,6 +32,8 @@ export class Counters {
   requests = 0;
   /** Number of requests that a dispatcher admitted and has not settled. */
   admitted = 0;
+  /** Number of requests that the site answered in place of a handler that failed. */
+  passedOn = 0;
   /** Number of answers by the first digit of their status. */
   readonly #byClass = [0, 0, 0, 0, 0, 0];
   /** Number of requests whose client left before its answer was complete. */

@@ -6,6 +6,7 @@ import type { TransferLimits } from "../http/client.ts";
 import { HostTable } from "../http/host-table.ts";
 import type { Responder } from "../http/responder.ts";
 import { answerAs, type SiteSeries } from "./count-as.ts";
+import { createStandIn } from "./create-stand-in.ts";
 import { createStages, type SiteParts } from "./create-stages.ts";
 import { createFirstStages } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
@@ -51,16 +52,18 @@ function createSite(
   const settings = toSiteSettings(config, site);
   const series = toSeries(site.name, seriesOf);
   const proxyOf = proxiesOf(settings);
-  const stages = createStages({
+  const routes = routesOf(site.name);
+  const { stages, standIns } = createStages({
     ...rest,
     name: site.name,
     config: settings,
     files: files.folderOf(settings),
-    routes: routesOf(site.name),
+    routes,
     proxyOf: (setting) => answerAs(series.proxy, proxyOf(setting)),
     series,
     transfer: TRANSFER_FIELDS.some((field) => field in site.own) ? settings : null,
   });
+  routes?.useStandIn(createStandIn(standIns));
   return { name: site.name, hosts: site.hosts, stages, series: series.unmatched };
 }
 

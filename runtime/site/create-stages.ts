@@ -44,8 +44,15 @@ export interface SiteParts extends FirstStagesParts {
   ports: Canonical["ports"];
 }
 
-/** Creates the stages of one site, in their order. Leaves out stages that its settings do not ask for. */
-export function createStages(parts: SiteParts): Stage[] {
+export interface SiteStages {
+  /** The stages that each request passes, in their order. */
+  stages: Stage[];
+  /** Stages that answer in place of a handler which has failed after `passThroughOnException()`. */
+  standIns: Stage[];
+}
+
+/** Creates the stages of one site. Leaves out stages that its settings do not ask for. */
+export function createStages(parts: SiteParts): SiteStages {
   const { config, files, routes, development, transfer, ruleFiles, series } = parts;
   const countAsFiles = (stage: Stage): Stage => countAs(series.files, series, stage);
   const rest: Stage[] = [];
@@ -85,13 +92,18 @@ export function createStages(parts: SiteParts): Stage[] {
       ),
     );
   }
+  const standIns: Stage[] = ofFiles === null ? [] : [ofFiles.standIns.file];
   if (config.proxy !== null) {
     const proxy = parts.proxyOf(config.proxy);
+    standIns.push(labelled("proxy", () => proxy));
     rest.push(
       labelled("proxy", (_, target) => (routes?.hasRoute(target) === true ? "next" : proxy)),
     );
   }
-  if (ofFiles !== null) rest.push(...ofFiles.withoutRoute.map(countAsFiles));
+  if (ofFiles !== null) {
+    rest.push(...ofFiles.withoutRoute.map(countAsFiles));
+    if (ofFiles.standIns.page !== null) standIns.push(ofFiles.standIns.page);
+  }
   if (routes !== null) rest.push(labelled("routes", findRoute(routes)));
   if (ofFiles !== null) rest.push(...ofFiles.afterRoutes);
   if (development !== null) {
@@ -118,7 +130,8 @@ export function createStages(parts: SiteParts): Stage[] {
       : [];
   const { trace } = parts;
   const tracing = trace === null ? [] : [labelled("otlp", traceRequests(trace))];
-  return [...tracing, ...timing, ...createFirstStages(parts), ...counted, ...rest];
+  const stages = [...tracing, ...timing, ...createFirstStages(parts), ...counted, ...rest];
+  return { stages, standIns };
 }
 
 function findRoute(routes: RouteFinder): Stage {

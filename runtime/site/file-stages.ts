@@ -30,6 +30,8 @@ export interface FileStages {
   withoutRoute: readonly Stage[];
   /** Stages for requests that no handler takes. */
   afterRoutes: readonly Stage[];
+  /** Stages that answer in place of a handler which has failed. The proxy comes between them. */
+  standIns: { readonly file: Stage; readonly page: Stage | null };
 }
 
 /** Creates the stages of a public folder. Leaves out stages that the settings do not ask for. */
@@ -46,18 +48,23 @@ export function createFileStages(parts: FileStagesParts): FileStages {
   // Names of files and their methods are not told where middleware guards the files.
   const guarded = (stage: Stage): Stage =>
     routes?.guardsFiles === true ? unlessGuarded(routes, stage) : stage;
+  const toApplication = (found: RouteFinder | null, page: string): Stage =>
+    labelled("spa", folder.withHeaders(answerApplication({ routes: found, files: pages }, page)));
   const withoutRoute = [labelled("methods of files", guarded(refuseMethods(parts)))];
   if (config.listing) {
     withoutRoute.push(labelled("listing", folder.withHeaders(guarded(answerListing(parts)))));
   }
   if (config.spa !== null) {
-    const application = answerApplication({ routes, files: pages }, config.spa);
-    withoutRoute.push(labelled("spa", folder.withHeaders(application)));
+    withoutRoute.push(toApplication(routes, config.spa));
   }
   return {
     beforeRoutes: [labelled("files", folder.around(answerFile(parts)))],
     withoutRoute,
     afterRoutes: [labelled("404.html", folder.withHeaders(answerNotFoundPage({ files: pages })))],
+    standIns: {
+      file: labelled("files", folder.withHeaders(answerFile(parts))),
+      page: config.spa === null ? null : toApplication(null, config.spa),
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { Client } from "../http/client.ts";
 import type { FoundFile } from "../http/file-sender.ts";
 import type { Inquiry } from "../http/inquiry.ts";
 import type { Responder } from "../http/responder.ts";
+import type { StandIn } from "../http/stand-in.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { KnownRoute } from "./stages/explain-not-found.ts";
 
@@ -24,6 +25,8 @@ export interface RouteFinder {
   readonly guardsFiles: boolean;
   /** Returns the middleware that guards the files of a path; `null`: none does. */
   findGuard(target: ParsedTarget): FileGuard | null;
+  /** Lets this stand-in answer requests that handlers pass on; `null`: nothing answers them. */
+  useStandIn(standIn: StandIn | null): void;
   describeRoutes(): readonly KnownRoute[];
   /** Tells which route `find` returns for a target, and why not another one. */
   explain(target: ParsedTarget, inquiry: Inquiry): void;

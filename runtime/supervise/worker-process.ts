@@ -266,6 +266,7 @@ export class WorkerProcess {
       case Kind.settled:
       case Kind.probed:
       case Kind.returned:
+      case Kind.passOn:
         this.onExchange(message);
         return;
       case Kind.pong:

@@ -21,6 +21,8 @@ export interface FinishedSpan {
   readonly requestId: string;
   readonly workerId: number | null;
   readonly cached: string | null;
+  /** Its handler failed, and the site has answered in its place. */
+  readonly passedOn: boolean;
   readonly upstream: Readonly<{ name: string; attempts: number }> | null;
   /** Unix times in ms, with a fraction. */
   readonly startMs: number;
@@ -153,6 +155,7 @@ function toAttributes(span: FinishedSpan, method: string): object[] {
     ["edgicorn.worker.id", span.workerId],
     ["edgicorn.place", route.startsWith("/") ? null : route],
     ["edgicorn.cache", span.cached],
+    ["edgicorn.passed_on", span.passedOn ? "true" : null],
     ["edgicorn.upstream.name", upstream?.name],
     ["edgicorn.upstream.attempts", upstream?.attempts],
   ];

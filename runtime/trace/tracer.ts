@@ -66,7 +66,7 @@ export class Tracer {
 
   /** Sends a sampled request that has ended. */
   finish(client: Client, end: { route: string; status: number; bytes: number }): void {
-    const { trace, head, receivedMs, cached, upstream, workerId, id } = client;
+    const { trace, head, receivedMs, cached, upstream, workerId, id, passedOn } = client;
     if (this.#exporter === null || trace === undefined || trace === null) return;
     const nowMs = performance.now();
     const unixOffsetMs = Date.now() - nowMs;
@@ -91,6 +91,7 @@ export class Tracer {
       workerId,
       cached: cached ?? null,
       upstream: upstream ?? null,
+      passedOn: passedOn === true,
       startMs: receivedMs + unixOffsetMs,
       endMs: nowMs + unixOffsetMs,
       ...toIntervals(client, clocks),

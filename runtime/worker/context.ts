@@ -4,11 +4,13 @@ import {
   MAX_OPENING,
   MAX_TOPIC_LENGTH,
   MAX_TOPICS,
+  type ExchangeId,
   type RouteNumber,
 } from "../channel/messages.ts";
 import { findGivenRequestId, toRequestId } from "../lib/request-id.ts";
 import { toEventResponse } from "../web/event-response.ts";
 import type { BackgroundWork } from "./background-work.ts";
+import type { PassedRequests } from "./passed-requests.ts";
 import type { Purges } from "./purges.ts";
 import type { WorkerSockets } from "./sockets.ts";
 
@@ -23,11 +25,12 @@ export interface WorkerScope {
   readonly background: BackgroundWork;
   readonly purges: Pick<Purges, "purge">;
   readonly sockets: Pick<WorkerSockets, "accept" | "publish">;
+  readonly passed: Pick<PassedRequests, "ask">;
 }
 
 /** The facts about one exchange when it arrives. */
 export interface ExchangeFacts {
-  readonly id: number;
+  readonly id: ExchangeId;
   readonly pattern: string;
   /** Number of its route. */
   readonly route: RouteNumber;
@@ -57,6 +60,7 @@ export class ExchangeContext implements Context {
   readonly #facts: ExchangeFacts;
   #params: Params | null = null;
   #log: Logger | null = null;
+  #passesOn = false;
 
   constructor(scope: WorkerScope, facts: ExchangeFacts) {
     this.#scope = scope;
@@ -66,6 +70,16 @@ export class ExchangeContext implements Context {
   /** Returns the facts about the exchange of a context. */
   static factsOf(context: ExchangeContext): ExchangeFacts {
     return context.#facts;
+  }
+
+  /**
+   * Asks the primary to answer a request whose handler failed. Resolves to `true` when it does: the worker then sends nothing.
+   *
+   * @returns `null` unless the handler has called `passThroughOnException()`.
+   */
+  static passOn(context: Context): Promise<boolean> | null {
+    if (!(#passesOn in context) || !context.#passesOn) return null;
+    return context.#scope.passed.ask(context.#facts.id);
   }
 
   /** Without a prototype: a missing parameter is `undefined`, also one that is called `constructor`. */
@@ -124,7 +138,9 @@ export class ExchangeContext implements Context {
   }
 
   get passThroughOnException(): () => void {
-    return doNothing;
+    return () => {
+      this.#passesOn = true;
+    };
   }
 }
 
@@ -136,5 +152,3 @@ export function toEnv(variables: NodeJS.ProcessEnv = process.env): Environment {
 function withoutPrototype<T extends object>(value: T): T {
   return Object.assign(Object.create(null) as T, value);
 }
-
-function doNothing(): void {}

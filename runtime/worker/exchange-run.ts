@@ -23,7 +23,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import { monotonicMs } from "../lib/monotonic.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import { FOUND } from "../web/file-stream.ts";
-import type { ExchangeContext } from "./context.ts";
+import { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { toAbortError } from "./abort-error.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
@@ -135,6 +135,15 @@ export class ExchangeRun {
     if (this.#stream !== null) departures.watch(this.#stream, error);
   }
 
+  /** The primary answers the request in place of the handler. Nothing is aborted: background work of the handler goes on. */
+  passOn(): void {
+    this.#abortError = new RuntimeError(
+      "ERR_HANDLER_THREW",
+      "Cannot answer: the request is passed on",
+    );
+    this.requestBody?.fail(this.#abortError);
+  }
+
   /** The primary takes so many more bytes of the response. */
   grant(bytes: number): void {
     this.#responseBody?.grant(bytes);
@@ -232,7 +241,7 @@ export class ExchangeRun {
       const coded = await encoded;
       if (this.#abortError === null) await send(coded);
     } catch (error) {
-      this.#giveUp(error);
+      await this.#giveUp(error);
     }
   }
 
@@ -308,12 +317,20 @@ export class ExchangeRun {
     log.warn({ announcedBytes, bytes }, "content-length of a response corrected: its body differs");
   }
 
-  /** Answers that it failed. Nothing was sent before. */
-  #giveUp(error: unknown): null {
+  /** Answers that it failed, unless the request is passed on. Nothing was sent before. */
+  #giveUp(error: unknown): Promise<void> | null {
     this.#isAnswered = true;
-    this.#options.context.log.error({ err: error }, "response failed");
-    if (this.#abortError === null) this.#options.channel.send(toFailure(this.id));
+    const { context } = this.#options;
+    context.log.error({ err: error }, "response failed");
+    if (this.#abortError !== null) return null;
+    const passing = ExchangeContext.passOn(context);
+    if (passing !== null) return passing.then(() => this.#sendFailure());
+    this.#sendFailure();
     return null;
+  }
+
+  #sendFailure(): void {
+    if (this.#abortError === null) this.#options.channel.send(toFailure(this.id));
   }
 
   async #sendBody(body: ResponseBody): Promise<void> {

@@ -179,6 +179,12 @@ export class Exchanges {
     exchange.abort(reason);
   }
 
+  /** The primary has answered whether it answers a request in place of its handler. */
+  passedOn(id: ExchangeId, isTaken: boolean): void {
+    const exchange = this.#inFlight.get(id);
+    if (isTaken && exchange instanceof ExchangeRun) exchange.passOn();
+  }
+
   requestChunk(id: ExchangeId, bytes: Uint8Array): void {
     this.#inFlight.get(id)?.requestBody?.push(bytes);
   }

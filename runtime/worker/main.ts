@@ -52,6 +52,7 @@ import {
   type RouteReport as LoadedRouteReport,
   toReport,
 } from "./load-handlers.ts";
+import { PassedRequests } from "./passed-requests.ts";
 import { Purges } from "./purges.ts";
 import type { Running } from "./running.ts";
 import type { ServiceCalls } from "./service-calls.ts";
@@ -74,6 +75,7 @@ class Worker {
   readonly #background = new BackgroundWork();
   readonly #departures = new Departures();
   readonly #purges: Purges;
+  readonly #passed: PassedRequests;
   readonly #caches: WorkerCaches;
   readonly #failures = new FailureReports((failure) => this.#channel.send([Kind.failed, failure]));
   readonly #sockets: WorkerSockets;
@@ -108,6 +110,7 @@ class Worker {
       },
     });
     this.#purges = new Purges(this.#channel);
+    this.#passed = new PassedRequests(this.#channel);
     this.#caches = new WorkerCaches(this.#channel);
     this.#sockets = new WorkerSockets(this.#channel);
     this.#channel.send([Kind.workerHello, PROTOCOL_VERSION]);
@@ -141,6 +144,10 @@ class Worker {
         return;
       case Kind.fileTaken:
         // For workers that hand files over by descriptor. This one names them by path.
+        return;
+      case Kind.passedOn:
+        this.#ready().passedOn(message[1], message[2]);
+        this.#passed.settle(message[1], message[2]);
         return;
       case Kind.purged:
         this.#purges.settle(message);
@@ -259,6 +266,7 @@ class Worker {
         trustsRequestIds: settings.trustsRequestIds,
         background: this.#background,
         purges: this.#purges,
+        passed: this.#passed,
         sockets: this.#sockets,
       };
       const scopeOf =

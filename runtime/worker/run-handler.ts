@@ -1,6 +1,7 @@
 import { relative } from "node:path";
 import type { Context, ErrorHandler, Next } from "../api.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { ExchangeContext } from "./context.ts";
 import { isForeignResponse } from "../web/foreign-response.ts";
 import { toChangeable } from "../web/changeable-response.ts";
 import { adoptResponse } from "./adopt-response.ts";
@@ -146,9 +147,12 @@ function recover(run: Run, error: unknown): Response | Promise<Response> {
   const { source } = pickHandler(route, request);
   const explained = explainNodeStyle(error, source) ?? error;
   log(run, explained, source);
-  return route.error === null
-    ? errorPage(run, explained)
-    : callErrorHandler(run, route.error, error);
+  const passing = statusOf(error) < 500 ? null : ExchangeContext.passOn(context);
+  const answer = (): Response | Promise<Response> =>
+    route.error === null ? errorPage(run, explained) : callErrorHandler(run, route.error, error);
+  if (passing === null) return answer();
+  // The response for a request that is passed on is not sent.
+  return passing.then((isTaken) => (isTaken ? new Response(null, { status: 499 }) : answer()));
 }
 
 function callErrorHandler(

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
 import { Channel } from "../../runtime/channel/channel.ts";
@@ -23,7 +24,9 @@ import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispa
 import type { Exchange } from "../../runtime/dispatch/exchange.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import type { BodySource, Client } from "../../runtime/http/client.ts";
-import type { FileSender, NamedFile } from "../../runtime/http/file-sender.ts";
+import type { FileSender, FoundFile, NamedFile } from "../../runtime/http/file-sender.ts";
+import type { StandIn, StandInAnswer } from "../../runtime/http/stand-in.ts";
+import { parseTarget, type ParsedTarget } from "../../runtime/http/target-path.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
@@ -160,6 +163,56 @@ class FakeFiles implements FileSender {
   }
 }
 
+const TARGET = parseTarget("/1") as ParsedTarget;
+
+/** Answers with a description of the request, or never. */
+class FakeStandIn implements StandIn {
+  readonly names = ["proxy"];
+  /** The requests whose clients left. */
+  readonly left: number[] = [];
+  readonly #answers: boolean;
+  readonly #gate = new EventEmitter();
+  readonly answered = once(this.#gate, "answered");
+
+  constructor({ answers = true } = {}) {
+    this.#answers = answers;
+  }
+
+  answer(client: Client): StandInAnswer {
+    const { head } = client;
+    const say = (body: string): void => {
+      const text = `stand-in for ${head.method} ${head.target}, ${body}`;
+      client.reply({ status: 200, statusText: "", fields: "", body: text, lengthBytes: null });
+      this.#gate.emit("answered");
+    };
+    const answer = (): void => {
+      client.onAbort(() => this.left.push(client.id));
+      if (!this.#answers) return;
+      if (head.bodyBytes === 0) {
+        say("no body");
+        return;
+      }
+      const pieces: Buffer[] = [];
+      client.receiveBody({
+        chunk: (bytes) => pieces.push(Buffer.from(bytes)),
+        end: () => say(Buffer.concat(pieces).toString()),
+      });
+    };
+    return { by: "proxy", outcome: { answer } };
+  }
+}
+
+const answerFound: FoundFile["answer"] = (client, { status, fields }) =>
+  client.reply({ status, statusText: "", fields, body: "file", lengthBytes: null });
+
+const NO_STAND_IN: StandIn = { names: ["files"], answer: () => null };
+
+function answersOf({ outcomes }: FakeClient): unknown[] {
+  return outcomes.map((outcome) =>
+    outcome.kind === "answered" ? String(outcome.response.body) : outcome.kind,
+  );
+}
+
 /** Lends the bytes. */
 function toKept(message: ToWorker): ToWorker {
   if (message[0] !== Kind.requestChunk) return message;
@@ -284,6 +337,122 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     await files.settle(late);
     assert.equal(late.state, "ended", "the file is closed");
     assert.deepEqual((await worker.until(6))[5], [Kind.abort, left.id, "client-left"]);
+  });
+
+  describe("a request whose handler failed after passThroughOnException()", () => {
+    it("is answered by the stand-in of its site", async (t) => {
+      const dispatcher = createDispatcher(t);
+      const worker = await FakeWorker.attach(t, dispatcher, 1);
+      const [client] = createClients(1);
+      assert.ok(client !== undefined);
+      const standIn = new FakeStandIn();
+      admit(dispatcher, client, { ...TO, standIn, target: TARGET });
+      await worker.until(1);
+      const idle = dispatcher.idle();
+      worker.say([Kind.passOn, client.id]);
+      // A worker that breaks the rule, and answers all the same.
+      worker.answer(client);
+      await idle;
+      assert.deepEqual((await worker.until(2))[1], [Kind.passedOn, client.id, true]);
+      assert.deepEqual(answersOf(client), ["stand-in for GET /1, no body"]);
+      assert.equal(client.passedOn, true);
+      assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
+    });
+
+    it("is answered by the worker where nothing stands in", async (t) => {
+      const dispatcher = createDispatcher(t);
+      const worker = await FakeWorker.attach(t, dispatcher, 1);
+      const clients = createClients(2);
+      const [without, refused] = clients;
+      assert.ok(without !== undefined && refused !== undefined);
+      admit(dispatcher, without, TO);
+      admit(dispatcher, refused, { ...TO, standIn: NO_STAND_IN, target: TARGET });
+      await worker.until(2);
+      const idle = dispatcher.idle();
+      for (const client of clients) worker.say([Kind.passOn, client.id]);
+      const answers = (await worker.until(4)).slice(2);
+      assert.deepEqual(
+        answers,
+        clients.map(({ id }) => [Kind.passedOn, id, false]),
+      );
+      for (const client of clients) worker.answer(client);
+      await idle;
+      assert.deepEqual(kindsOf(clients), ["answered", "answered"]);
+      assert.deepEqual(
+        clients.map(({ passedOn }) => passedOn === true),
+        [false, false],
+      );
+    });
+
+    it("has its body again if it travelled whole, and cannot be repeated if it was streamed", async (t) => {
+      const dispatcher = createDispatcher(t);
+      const worker = await FakeWorker.attach(t, dispatcher, 1);
+      const [whole, streamed] = [1, 2].map(
+        (id) => new FakeClient(id, { method: "POST", bodyBytes: null }),
+      );
+      assert.ok(whole !== undefined && streamed !== undefined);
+      const standIn = new FakeStandIn();
+      const request = { ...TO, standIn, target: TARGET };
+      admit(dispatcher, whole, request);
+      whole.sendBody(Buffer.from("small"));
+      admit(dispatcher, streamed, request);
+      streamed.sendChunk(Buffer.alloc(200, "x"));
+      await worker.until(3);
+      worker.say([Kind.passOn, whole.id]);
+      worker.say([Kind.passOn, streamed.id]);
+      const received = await worker.until(5);
+      assert.deepEqual(received.slice(3), [
+        [Kind.passedOn, whole.id, true],
+        [Kind.passedOn, streamed.id, false],
+      ]);
+      await standIn.answered;
+      assert.deepEqual(answersOf(whole), ["stand-in for POST /1, small"]);
+      assert.deepEqual(streamed.outcomes, []);
+      assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
+    });
+
+    it("is over for the stand-in when its client leaves, and for the worker when it has left before", async (t) => {
+      const dispatcher = createDispatcher(t);
+      const worker = await FakeWorker.attach(t, dispatcher, 1);
+      const [early, late] = [1, 2].map(
+        (id) => new FakeClient(id, { method: "PUT", bodyBytes: null }),
+      );
+      assert.ok(early !== undefined && late !== undefined);
+      const standIn = new FakeStandIn({ answers: false });
+      for (const client of [early, late]) {
+        admit(dispatcher, client, { ...TO, standIn, target: TARGET });
+        client.sendBody(Buffer.from("small"));
+      }
+      await worker.until(2);
+      early.leave();
+      worker.say([Kind.passOn, early.id]);
+      worker.say([Kind.passOn, late.id]);
+      const received = (await worker.until(5)).slice(2);
+      assert.deepEqual(received, [
+        [Kind.abort, early.id, "client-left"],
+        [Kind.passedOn, early.id, true],
+        [Kind.passedOn, late.id, true],
+      ]);
+      await dispatcher.idle();
+      assert.deepEqual(standIn.left, []);
+      late.leave();
+      assert.deepEqual(standIn.left, [late.id]);
+      assert.deepEqual(kindsOf([early, late]), ["left", "left"]);
+    });
+
+    it("is answered with the file that it has found, where middleware guards files", async (t) => {
+      const dispatcher = createDispatcher(t);
+      const worker = await FakeWorker.attach(t, dispatcher, 1);
+      const [client] = createClients(1);
+      assert.ok(client !== undefined);
+      const found = { status: 200, fields: "etag\n1", answer: answerFound };
+      admit(dispatcher, client, { ...TO, found, standIn: NO_STAND_IN, target: TARGET });
+      await worker.until(1);
+      const idle = dispatcher.idle();
+      worker.say([Kind.passOn, client.id]);
+      await idle;
+      assert.deepEqual(answersOf(client), ["file"]);
+    });
   });
 
   it("gives an exchange to another worker when the first one is lost while a file is opened", async (t) => {
@@ -841,6 +1010,7 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
       "an end before the head": [[Kind.responseEnd, id]],
       "two heads": [head, head],
       "a whole response after the head": [head, [Kind.response, id, 200, "", "", "x"]],
+      "a request passed on after the head": [head, [Kind.passOn, id]],
       "more than its credit": [head, [Kind.responseChunk, id, Buffer.alloc(1_001)]],
     };
     for (const [name, messages] of Object.entries(cases)) {

@@ -30,6 +30,7 @@ export class FakeClient implements Client {
   workerId: WorkerId | null = null;
   upstream: UpstreamNote | null = null;
   cached: CacheResult | null = null;
+  passedOn?: boolean;
   limitedBy: LimitName | null = null;
   isLogged = true;
   series = 0;

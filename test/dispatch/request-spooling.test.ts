@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../../runtime/channel/messages.ts";
 import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
+import { repeatIntake } from "../../runtime/bodies/repeat-intake.ts";
 import { RequestIntake, type RequestIntakeOptions } from "../../runtime/bodies/request-intake.ts";
 import type { Spool } from "../../runtime/bodies/spool.ts";
 import { FakeClient } from "./fake-client.ts";
@@ -89,6 +91,19 @@ class Upload {
   }
 }
 
+/** Returns the open files of a spool, which have no names, as paths. */
+function spoolFiles(dir: string): string[] {
+  const open = "/proc/self/fd";
+  return readdirSync(open).flatMap((name) => {
+    try {
+      return readlinkSync(`${open}/${name}`).startsWith(dir) ? [`${open}/${name}`] : [];
+    } catch {
+      // The descriptor of the listing itself is closed by now.
+      return [];
+    }
+  });
+}
+
 async function assertReleased(spool: Spool): Promise<void> {
   await untilTurn(() => spool.usage.files === 0);
   assert.equal(spool.usage.heldBytes, 0);
@@ -140,6 +155,57 @@ describe("RequestIntake with a spool", { timeout: 60_000 }, () => {
     assert.ok((await third.untilEnd()).equals(body));
     upload.intake.commit();
     assert.equal(upload.intake.rereadable, false);
+    await assertReleased(spool);
+  });
+
+  it("passes all bytes on to a sink at its pace, after a worker has had some or all", async (t) => {
+    const { spool } = createSpool(t);
+    const body = randomBytes(1024 * KIB);
+    for (const isRead of [false, true]) {
+      const upload = new Upload(spool);
+      upload.client.sendBody(body);
+      await upload.untilStored();
+      const worker = new Taker(upload.intake);
+      if (isRead) await worker.untilEnd();
+      const pieces: Buffer[] = [];
+      let isEnded = false;
+      const sink = {
+        chunk(bytes: Uint8Array): void {
+          assert.ok(!isEnded);
+          pieces.push(Buffer.from(bytes));
+        },
+        end(): void {
+          assert.ok(!isEnded, "ends once");
+          isEnded = true;
+        },
+      };
+      const flow = repeatIntake(upload.intake, sink, assert.fail);
+      assert.equal(pieces.length, 0, "the owner of the sink gets the flow first");
+      flow.pause();
+      // The credit of the beginning still arrives.
+      await untilTurn(() => pieces.reduce((sum, { length }) => sum + length, 0) >= 128 * KIB);
+      const { length } = pieces;
+      await nextTurn();
+      assert.equal(pieces.length, length, "no more while it is paused");
+      flow.resume();
+      await untilTurn(() => isEnded);
+      assert.ok(Buffer.concat(pieces).equals(body));
+      upload.intake.close();
+      await assertReleased(spool);
+    }
+  });
+
+  it("tells the owner of a sink that the disk has lost the body", async (t) => {
+    const { spool, dir } = createSpool(t);
+    const upload = new Upload(spool);
+    upload.client.sendBody(randomBytes(1024 * KIB));
+    await upload.untilStored();
+    await new Taker(upload.intake).untilEnd();
+    for (const path of spoolFiles(dir)) truncateSync(path, 0);
+    let broken = 0;
+    repeatIntake(upload.intake, { chunk() {}, end: assert.fail }, () => broken++);
+    await untilTurn(() => broken > 0);
+    assert.deepEqual(upload.events, ["overflow", "ERR_SPOOL"]);
     await assertReleased(spool);
   });
 

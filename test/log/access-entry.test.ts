@@ -52,6 +52,7 @@ describe("toAccessEntry()", () => {
       limit: undefined,
       upstream: undefined,
       cached: undefined,
+      passedOn: undefined,
       requestId: "a-11",
       referer: "https://example.com/b?token=3#4",
       userAgent: "curl",

@@ -114,7 +114,8 @@ describe("createJsonLines()", () => {
   it("has the result of the cache", () => {
     const line = lineOf(finishedExchange({}, { workerId: null, cached: "stale" }));
     assert.match(line, /"worker":null,"cache":"stale","requestId"/);
-    assert.doesNotMatch(lineOf(finishedExchange({}, { cached: null })), /cache/);
+    assert.doesNotMatch(lineOf(finishedExchange({}, { cached: null })), /cache|passedOn/);
+    assert.match(lineOf(finishedExchange({}, { passedOn: true })), /"worker":\d+,"passedOn":true,/);
   });
 
   it("names the protocol unless it is HTTP/1.1, also behind an equal request", () => {

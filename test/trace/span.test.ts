@@ -23,6 +23,7 @@ const SPAN: FinishedSpan = {
   requestId: "ab-1",
   workerId: 3,
   cached: null,
+  passedOn: false,
   upstream: null,
   startMs: 1_764_457_000_123.25,
   endMs: 1_764_457_000_130.5,

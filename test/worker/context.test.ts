@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { describe, it } from "node:test";
 import pino from "pino";
+import type { ExchangeId } from "../../runtime/channel/messages.ts";
 import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { ExchangeContext, toEnv, type ExchangeFacts } from "../../runtime/worker/context.ts";
 
@@ -17,10 +18,11 @@ function createContext(facts: Partial<ExchangeFacts> = {}, trustsRequestIds = fa
     trustsRequestIds,
     background,
     purges: { purge: (...call: unknown[]) => Promise.resolve(purges.push(call)) },
+    passed: { ask: (id: ExchangeId) => Promise.resolve(id === 36) },
     sockets: { accept: () => {}, publish: (...call: unknown[]) => void purges.push(call) },
   };
   const context = new ExchangeContext(scope, {
-    id: 36,
+    id: 36 as ExchangeId,
     pattern: "/users/:id",
     route: 3,
     params: { id: "7" },
@@ -74,10 +76,17 @@ describe("ExchangeContext", () => {
     );
   });
 
+  it("asks to pass a request on only after the handler has called for it", async () => {
+    const { context } = createContext();
+    assert.equal(ExchangeContext.passOn(context), null);
+    const { passThroughOnException } = context;
+    passThroughOnException();
+    assert.equal(await ExchangeContext.passOn(context), true);
+  });
+
   it("follows promises with a waitUntil() that was taken off it", async () => {
     const { context, background, lines } = createContext();
-    const { waitUntil, passThroughOnException } = context;
-    passThroughOnException();
+    const { waitUntil } = context;
     const gate = new EventEmitter();
     waitUntil(once(gate, "open"));
     waitUntil(Promise.reject(new Error("late")));

@@ -20,6 +20,7 @@ import { toEnv } from "../../runtime/worker/context.ts";
 import { Departures } from "../../runtime/worker/departures.ts";
 import { MOST_STREAMS } from "../../runtime/compress/encoders.ts";
 import { WorkerSockets } from "../../runtime/worker/sockets.ts";
+import { PassedRequests } from "../../runtime/worker/passed-requests.ts";
 import { Purges } from "../../runtime/worker/purges.ts";
 import { Exchanges, type ExchangesOptions } from "../../runtime/worker/exchanges.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
@@ -28,6 +29,7 @@ import { writeGeneration } from "./write-generation.ts";
 
 interface Trial {
   exchanges: Exchanges;
+  passed: PassedRequests;
   logs: string[];
   /** The next message that the primary gets. */
   next: () => Promise<ToPrimary>;
@@ -67,6 +69,7 @@ async function startTrial(
   t.after(() => primaryEnd.close());
   const logs: string[] = [];
   const write = (line: string): void => void logs.push(line);
+  const passed = new PassedRequests(channel);
   const exchanges = new Exchanges({
     channel,
     generation: await loadGeneration(generationDir, { mode: "production", cwd }),
@@ -77,6 +80,7 @@ async function startTrial(
       trustsRequestIds: false,
       background: new BackgroundWork(),
       purges: new Purges(channel),
+      passed,
       sockets: new WorkerSockets(channel),
     },
     responseCreditBytes: 1024,
@@ -89,6 +93,7 @@ async function startTrial(
   });
   return {
     exchanges,
+    passed,
     logs,
     async next() {
       for (;;) {
@@ -180,6 +185,60 @@ describe("Exchanges", { timeout: 60_000 }, () => {
         assert.equal(logs.length, 1, name);
       }
     }
+  });
+
+  it("sends nothing of a request that is passed on, and its own failure where none answers it", async (t) => {
+    const fails = {
+      "an error": `throw new Error("no")`,
+      "no response": "return 5",
+      "a used body": `const response = new Response("x"); response.text(); return response`,
+    };
+    for (const [name, fail] of Object.entries(fails)) {
+      for (const kind of ["", "async "]) {
+        const { exchanges, passed, next } = await startTrial(
+          t,
+          `export default ${kind}(request, { passThroughOnException }) => {
+            if (request.url.endsWith("fine")) return new Response("fine");
+            if (request.url.endsWith("asks")) passThroughOnException();
+            ${fail};
+          }`,
+        );
+        const settle = (id: number, isTaken: boolean): void => {
+          exchanges.passedOn(id as ExchangeId, isTaken);
+          passed.settle(id as ExchangeId, isTaken);
+        };
+        exchanges.run(toRequest(1, "http://localhost/asks"));
+        assert.deepEqual(await next(), [Kind.passOn, 1], name);
+        settle(1, true);
+        await exchanges.idle();
+        exchanges.run(toRequest(2, "http://localhost/asks"));
+        assert.deepEqual(await next(), [Kind.passOn, 2], name);
+        settle(2, false);
+        assert.deepEqual((await next()).slice(0, 3), [Kind.response, 2, 500], name);
+        exchanges.run(toRequest(3));
+        assert.deepEqual((await next()).slice(0, 3), [Kind.response, 3, 500], name);
+        exchanges.run(toRequest(4, "http://localhost/fine"));
+        assert.deepEqual((await next()).slice(0, 3), [Kind.response, 4, 200], name);
+        await exchanges.idle();
+      }
+    }
+  });
+
+  it("waits no longer for a request to be passed on when it is aborted meanwhile", async (t) => {
+    const { exchanges, passed, next } = await startTrial(
+      t,
+      `export default (request, context) => { context.passThroughOnException(); throw new Error("no"); }`,
+    );
+    exchanges.run(toRequest(1));
+    assert.deepEqual(await next(), [Kind.passOn, 1]);
+    exchanges.abort(1 as ExchangeId, "client-left");
+    assert.deepEqual(await next(), [Kind.settled, 1]);
+    // The primary answers each question.
+    exchanges.passedOn(1 as ExchangeId, true);
+    passed.settle(1 as ExchangeId, true);
+    await exchanges.idle();
+    exchanges.run(toRequest(2));
+    assert.deepEqual(await next(), [Kind.passOn, 2], "nothing came between");
   });
 
   it("compresses a bounded number of streams at a time", async (t) => {

@@ -523,6 +523,45 @@ describe("runHandler()", () => {
     });
   });
 
+  describe("passThroughOnException()", () => {
+    const HANDLER = `export default async (request, context) => {
+      context.passThroughOnException();
+      if (request.url.endsWith("/given")) throw new Response("given", { status: 418 });
+      if (request.url.endsWith("/caught")) return new Response("fine");
+      throw new Error("inside");
+    };`;
+
+    it("offers a failed request first, then lets _error answer it", async (t) => {
+      const runner = await startRoute(t, {
+        "_error.ts": "export default (error) => new Response('shown ' + error.message);",
+        "handler.ts": HANDLER,
+      });
+      assert.equal(await answer(runner), "500 shown inside");
+      assert.deepEqual(runner.asked, [1]);
+      assert.deepEqual(
+        runner.log.map(({ msg }) => msg),
+        ["handler failed"],
+      );
+    });
+
+    it("offers no request that has an answer, even one that was thrown", async (t) => {
+      const runner = await startRoute(t, {
+        "_middleware.ts": `export default async (request, context, next) => {
+          try { return await next(); } catch (error) {
+            if (error instanceof Response) throw error;
+            return new Response("caught");
+          }
+        };`,
+        "handler.ts": HANDLER,
+      });
+      const get = (path: string) => answer(runner, new Request(`http://localhost${path}`));
+      assert.equal(await get("/given"), "418 given");
+      assert.equal(await get("/caught"), "200 fine");
+      assert.equal(await get("/fails"), "200 caught");
+      assert.deepEqual(runner.asked, []);
+    });
+  });
+
   describe("_error", () => {
     it("gets what was thrown, as it is, with request and context", async (t) => {
       const runner = await startRoute(t, {

@@ -1,6 +1,7 @@
 import type { TestContext } from "node:test";
 import pino from "pino";
 import type { Params } from "../../runtime/api.ts";
+import type { ExchangeId } from "../../runtime/channel/messages.ts";
 import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { ExchangeContext, toEnv } from "../../runtime/worker/context.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
@@ -26,6 +27,8 @@ export interface Runner {
   background: BackgroundWork;
   /** What was logged so far. */
   log: LogLine[];
+  /** The exchanges that were offered to the primary. It took none. */
+  asked: ExchangeId[];
   /** Runs one exchange; what comes back is as `runHandler` returned it. */
   run: (
     route: LoadedRoute | undefined,
@@ -45,6 +48,7 @@ export async function startRunner(
   const log: LogLine[] = [];
   const write = (line: string): void => void log.push(JSON.parse(line) as LogLine);
   const background = new BackgroundWork();
+  const asked: ExchangeId[] = [];
   const scope = {
     env: toEnv({ GREETING: "hello" }),
     log: pino({ level: "trace" }, { write }),
@@ -52,6 +56,12 @@ export async function startRunner(
     trustsRequestIds: false,
     background,
     purges: { purge: () => Promise.resolve(0) },
+    passed: {
+      ask(id: ExchangeId) {
+        asked.push(id);
+        return Promise.resolve(false);
+      },
+    },
     sockets: { accept: () => {}, publish: () => {} },
   };
   let id = 0;
@@ -60,12 +70,14 @@ export async function startRunner(
     fallbacks,
     background,
     log,
+    asked,
     run(route, request = new Request("http://localhost/"), params) {
       if (route === undefined) throw new Error("no such route");
       id += 1;
       const { pattern } = route;
       const facts = {
-        id,
+        // Ids are made in tests only here.
+        id: id as ExchangeId,
         pattern,
         route: 0,
         params: params ?? null,
