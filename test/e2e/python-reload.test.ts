@@ -7,6 +7,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { builtProgram } from "../helpers/built-program.ts";
 import { HttpClient } from "../helpers/http-client.ts";
 import { findPython, skipWithoutPython } from "../helpers/python.ts";
+import { runCommand } from "../helpers/run-command.ts";
 import {
   cleanEnvironment,
   type LogLine,
@@ -128,7 +129,7 @@ describe("the command line of a Python application", { timeout: 300_000, skip },
       /shop\.py: the worker exited with code 3 while it loaded this file/,
     ],
   ];
-  it("says why it does not start", { timeout: 100_000 }, async (t) => {
+  it("says why it does not start", { timeout: 300_000 }, async (t) => {
     await Promise.all(
       failures.map(async ([title, app, source, expected]) => {
         const files = { "shop.py": source };
@@ -169,26 +170,33 @@ describe("a reload of a Python application", { timeout: 300_000, skip }, () => {
     const server = await startServer(t, { handlers: {}, files, workers: 2, flags });
     const { dir } = server;
     const answer = async (): Promise<string> => (await server.fetch("/")).text();
-    const control = (...args: string[]): { status: number | null; text: string } =>
-      run(dir, [...args, "--state-dir", join(dir, ".edgicorn")]);
+    // This process goes on meanwhile: else it would not see that the server closed an idle connection.
+    const control = async (...args: string[]): Promise<{ status: number | null; text: string }> => {
+      const place = ["--state-dir", join(dir, ".edgicorn")];
+      const { code, stdout, stderr } = await runCommand([...args, ...place], dir);
+      return { status: code, text: stdout + stderr };
+    };
     assert.equal(await answer(), "1");
 
     writeFileSync(join(dir, "shop.py"), answering("2"));
-    assert.match(control("reload").text, /pool app {2}replaced {2}2 workers {2}changed: shop\.py/);
+    assert.match(
+      (await control("reload")).text,
+      /pool app {2}replaced {2}2 workers {2}changed: shop\.py/,
+    );
     assert.equal(await answer(), "2");
 
     writeFileSync(join(dir, "shop.py"), answering("3 +"));
-    const refused = control("reload");
+    const refused = await control("reload");
     assert.deepEqual([refused.status, /shop\.py:3: SyntaxError/.test(refused.text)], [70, true]);
     assert.equal(await answer(), "2");
 
-    const lost = control("rollback");
+    const lost = await control("rollback");
     assert.match(
       lost.text,
       /Cannot roll back to .*: found that the files of the application shop:app/,
     );
     writeFileSync(join(dir, "shop.py"), answering("1"));
-    assert.equal(control("rollback").status, 0);
+    assert.equal((await control("rollback")).status, 0);
     assert.equal(await answer(), "1");
   });
 

@@ -72,6 +72,7 @@ describe("workers that are replaced after so many requests", { timeout: 180_000 
     await server.until(({ msg }) => msg === "worker retires");
     // The fresh one serves, and the other has not gone.
     assert.equal((await server.fetch("/token?token=fresh")).headers.get("x-token"), "fresh");
+    await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === 2);
     assert.deepEqual([...server.workers.keys()], [1, 2]);
     writeFileSync(file, "");
     for (const response of await Promise.all(waiting)) assert.equal(response.status, 200);

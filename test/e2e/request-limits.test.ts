@@ -50,6 +50,9 @@ describe("config.rateLimit of a handler", { timeout: 300_000 }, () => {
     assert.deepEqual(await ask("/own/b", 5), { 200: 3, 429: 2 });
     assert.deepEqual(await ask("/", 20), { 200: 20 });
     // The first refusal is logged at once, and the others with a line every ten seconds.
+    for (const path of ["/limited", "/own/a", "/own/b"]) {
+      await server.until(({ setting, place }) => setting === "rateLimit" && place === path);
+    }
     const lines = server.logs.filter(({ setting }) => setting === "rateLimit");
     const firstOf = (path: string): unknown =>
       lines.find(({ place }) => place === path)?.["refused"];

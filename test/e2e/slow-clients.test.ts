@@ -3,7 +3,11 @@ import { randomInt } from "node:crypto";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { accessOutcomes, endpointsOf, startExchangeServer } from "../../scripts/soak/exchanges.ts";
-import { findAccessBreaches, runExchanges } from "../../scripts/soak/exchange-load.ts";
+import {
+  type ExchangeRecord,
+  findAccessBreaches,
+  runExchanges,
+} from "../../scripts/soak/exchange-load.ts";
 import { STREAMING_HANDLERS } from "../fixtures/streaming-handlers.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { residentBytesOf, socketsOf } from "../helpers/proc.ts";
@@ -24,7 +28,7 @@ function assertNotCutOff(server: TestServer): void {
 
 describe("clients that stand still", { timeout: 300_000 }, () => {
   it("are cut off by the named setting, and nothing of them is left", async (t) => {
-    const flags = ["--body-timeout", "1s", "--send-timeout", "1s", "--drain-grace", "3s"];
+    const flags = ["--body-timeout", "1s", "--send-timeout", "1s"];
     const server = await start(t, flags);
 
     // In the buffer of the primary, before any worker has it.
@@ -54,11 +58,18 @@ describe("clients that stand still", { timeout: 300_000 }, () => {
   });
 
   it("are cut off within a body that is answered already", async (t) => {
-    const server = await start(t, ["--body-timeout", "1s", "--drain-grace", "3s"]);
+    const server = await start(t, ["--body-timeout", "2s"]);
     const connection = await server.connect();
     connection.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
     connection.send(Buffer.alloc(200_000));
-    assert.equal((await connection.response({ head: true })).status, 200);
+    // It stands still once the answer has begun, which may be late.
+    let hasBegun = false;
+    const answer = connection.response({ head: true }).finally(() => (hasBegun = true));
+    await eventually(t, () => {
+      if (!hasBegun) connection.send(Buffer.alloc(10));
+      return hasBegun;
+    });
+    assert.equal((await answer).status, 200);
     await server.until(({ setting }) => setting === "bodyTimeout");
     await connection.untilClosed();
 
@@ -127,13 +138,16 @@ describe("any exchange", { timeout: 300_000 }, () => {
     const pids = [server.pid, ...server.workers.values()];
     const before = pids.map((pid) => residentBytesOf(pid));
     const sockets = socketsOf(server.pid);
-    const records = await runExchanges({ ...load, seed, seconds: PROPERTY_MS / 1000 });
+    const records: ExchangeRecord[] = [];
+    const kinds = new Set<string>();
+    // A slow machine may need several rounds until each kind of outcome was among them.
+    for (let round = 0; kinds.size < 3; round++) {
+      const from = round * 20_000_000;
+      records.push(...(await runExchanges({ ...load, seed, seconds: PROPERTY_MS / 1000, from })));
+      for (const { outcome } of records) kinds.add(outcome.kind);
+    }
     t.diagnostic(`${records.length} exchanges`);
-    assert.deepEqual([...new Set(records.map(({ outcome }) => outcome.kind))].toSorted(), [
-      "answered",
-      "broken",
-      "left",
-    ]);
+    assert.deepEqual([...kinds].toSorted(), ["answered", "broken", "left"]);
     assert.equal(await (await server.fetch("/")).text(), "hello");
     await eventually(t, () => socketsOf(server.pid) <= sockets + 2);
     const grown = pids.map((pid, index) => (residentBytesOf(pid) - (before[index] ?? 0)) / MIB);

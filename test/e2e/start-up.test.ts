@@ -3,12 +3,12 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { probePort } from "../../runtime/engine/probe-port.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { spawnServer, startServer, type StartOptions } from "../helpers/start-server.ts";
+import { findFreePort } from "../helpers/upstreams.ts";
 
 const GOOD = `export default () => new Response("hello")`;
 
@@ -128,7 +128,7 @@ describe("a server that is refused for its settings", { timeout: 180_000 }, () =
 
 describe("a server that starts", { timeout: 300_000 }, () => {
   it("refuses connections until it can answer them, and then answers each", async (t) => {
-    const port = await probePort({ scheme: "http", host: null, port: 0 });
+    const port = await findFreePort();
     // It loads once a client was refused, however late the first client is.
     const waits = `import { existsSync } from "node:fs";
       while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));`;

@@ -115,11 +115,21 @@ before(async () => {
     },
     https: true,
     workers: 2,
-    flags: ["--access-log", "off", "--web-socket-compression", "on"],
+    // The level is for a line about each worker that ends.
+    flags: ["--access-log", "off", "--web-socket-compression", "on", "--log-level", "debug"],
   });
 });
 
 after(() => owner.end());
+
+/** Kills a worker, unless it has just ended by itself. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It is gone.
+  }
+}
 
 function open(
   t: { after: (callback: () => void) => void },
@@ -343,12 +353,12 @@ describe("a WebSocket of a handler", () => {
     const disturb = async (): Promise<number> => {
       let rounds = 0;
       for (; !state.isDone || rounds < 4; rounds++) {
-        // The newest one: workers of a former generation end without a line in the log.
-        const pid = [...server.workers.values()].at(-1);
-        if (rounds % 2 === 0 && pid !== undefined) {
-          process.kill(pid, "SIGKILL");
+        const newest = [...server.workers].at(-1);
+        if (rounds % 2 === 0 && newest !== undefined) {
+          killIfThere(newest[1]);
           await server.until(
-            ({ msg, workerPid }) => msg?.startsWith("worker exited") === true && workerPid === pid,
+            ({ msg, workerId }) =>
+              msg?.startsWith("worker exited") === true && workerId === newest[0],
           );
         } else {
           writeFileSync(join(server.handlersDir, "chat.ts"), `${CHAT}// ${rounds}\n`);

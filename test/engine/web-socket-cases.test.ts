@@ -74,10 +74,10 @@ for (const [name, load] of ENGINES) {
       const skip = name === "uws" && row.uws?.isOpen === true ? row.uws.why : false;
       it(`${row.section}: ${row.name}`, { skip }, async (t) => {
         const compresses = DEFLATE_ROWS.includes(row);
-        const { port, nextEnd } = compresses ? deflating : echo;
+        const { port, latestEnd } = compresses ? deflating : echo;
         const outcome: Outcome = name === "uws" ? { ...row.outcome, ...row.uws } : row.outcome;
         const client = await FrameClient.open(t, port, compresses ? [OFFER] : []);
-        const end = nextEnd();
+        const end = latestEnd();
         await send(client, row);
         assert.deepEqual(await readAll(client), outcome.frames);
         assert.equal(await end, outcome.end);
@@ -95,8 +95,8 @@ it("has at least 120 cases, each with a name of its own", () => {
 
 interface Echo {
   port: number;
-  /** Waits for the end of the WebSocket that is open. */
-  nextEnd: () => Promise<number>;
+  /** Waits for the end of the WebSocket that was accepted last. Those of tests before may end later. */
+  latestEnd: () => Promise<number>;
 }
 
 async function openEcho(
@@ -105,7 +105,7 @@ async function openEcho(
   { compresses = false } = {},
 ): Promise<Echo> {
   const engine = await load();
-  const waiting: ((code: number) => void)[] = [];
+  let latest: Promise<number> | null = null;
   const onRequest = (client: Client): void => {
     const offer = client.webSocket ?? null;
     if (offer === null || !offer.isCurrent) {
@@ -113,6 +113,8 @@ async function openEcho(
       return;
     }
     const offered = offeredProtocols(client.head.fields);
+    let tellEnd: ((code: number) => void) | null = null;
+    latest = new Promise((resolve) => (tellEnd = resolve));
     const side: WebSocketSide | null = offer.accept(
       {
         protocol: offered.includes("chat") ? "chat" : null,
@@ -128,7 +130,7 @@ async function openEcho(
         onPing() {},
         onPong() {},
         onRoom() {},
-        onClose: ({ code }) => waiting.shift()?.(code),
+        onClose: ({ code }) => tellEnd?.(code),
       },
     );
   };
@@ -137,7 +139,7 @@ async function openEcho(
     { onRequest, compressesWebSockets: compresses },
     (options) => engine.open(options),
   );
-  return { port, nextEnd: () => new Promise((resolve) => waiting.push(resolve)) };
+  return { port, latestEnd: () => latest ?? assert.fail("no WebSocket was accepted") };
 }
 
 /** Sends the frames of a case, and a close frame, which a server that has failed the connection does not read. */

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -50,13 +51,23 @@ async function listen(server: Server): Promise<TestUpstream> {
   return { url: `http://127.0.0.1:${port}`, port };
 }
 
-/** Returns a port on which no server listens. Another process may take it, which is unlikely within a test. */
+/**
+ * Returns a port on which no server listens. It is a random one below those that the kernel gives to servers that ask for
+ * port 0 and to clients: other tests, which do so all the time, get none of these.
+ */
 export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const server = createServer();
+    server.listen(randomInt(15_000, 32_000));
+    try {
+      await once(server, "listening");
+    } catch {
+      // In use.
+      continue;
+    }
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
