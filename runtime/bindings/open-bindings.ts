@@ -77,6 +77,8 @@ function createValue(
       return worker.createFetcher({ name, use: value.kind, site: value.site });
     case "var":
       return value.text;
+    case "json":
+      return value.data;
     case "secret":
       return value.secret;
     case "kv":

@@ -26,6 +26,8 @@ export type UserBinding =
 export type UserBindingValue =
   /** A text. */
   | { var: string }
+  /** A number, `true`, a list, an object or another value of JSON. */
+  | { json: unknown }
   /** A file whose content is the text, without the end of its last line. */
   | { secret: string }
   /** Name of a namespace of keys and values. */
@@ -66,6 +68,7 @@ interface Place {
 
 const KINDS = [
   "var",
+  "json",
   "secret",
   "kv",
   "counter",
@@ -149,6 +152,10 @@ function readValue(
     case "var":
       if (typeof value === "string") return { kind, text: value };
       refuse(key, typeof value, "a text");
+      return null;
+    case "json":
+      if (JSON.stringify(value) !== undefined) return { kind, data: value };
+      refuse(key, typeof value, "a value of JSON");
       return null;
     case "secret":
       return readSecret(value, place);

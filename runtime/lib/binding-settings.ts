@@ -11,6 +11,8 @@ export interface BindingSetting {
 
 export type BindingValue =
   | { readonly kind: "var"; readonly text: string }
+  /** A value of JSON. */
+  | { readonly kind: "json"; readonly data: unknown }
   /** `secret` is the content of the file: never logged. */
   | { readonly kind: "secret"; readonly file: string; readonly secret: string }
   /** The handlers of a site. */

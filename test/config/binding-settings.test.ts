@@ -30,6 +30,7 @@ describe("readBindings()", () => {
     const given = {
       GREETING: "hello",
       MODE: { var: "fast", pools: ["api"], sites: ["default", "Example.COM"] },
+      LEVELS: { json: { low: [1, null], password: "hunter2" } },
       KEY: { secret: "key" },
       SESSIONS: { kv: "sessions", store: "shared" },
       HITS: { counter: "hits" },
@@ -51,6 +52,11 @@ describe("readBindings()", () => {
         pools: ["api"],
         sites: ["default", "example.com"],
         value: { kind: "var", text: "fast" },
+      },
+      {
+        name: "LEVELS",
+        ...all,
+        value: { kind: "json", data: { low: [1, null], password: "hunter2" } },
       },
       {
         name: "KEY",
@@ -76,7 +82,7 @@ describe("readBindings()", () => {
   const wrong: [name: string, value: unknown, key: RegExp, expected: RegExp][] = [
     ["no object", 7, /^bindings$/, /an object/],
     ["a name", { "A-B": "x" }, /^bindings\.A-B$/, /letters, digits and underscores/],
-    ["no kind", { A: {} }, /^bindings\.A$/, /one of var, secret, kv/],
+    ["no kind", { A: {} }, /^bindings\.A$/, /one of var, json, secret, kv/],
     ["two kinds", { A: { kv: "a", lock: "b" } }, /^bindings\.A$/, /one of var/],
     ["an unknown key", { A: { kv: "a", pool: "b" } }, /^bindings\.A\.pool$/, /"pools"/],
     ["a namespace", { A: { kv: "a b" } }, /^bindings\.A\.kv$/, /up to 64/],
@@ -88,6 +94,7 @@ describe("readBindings()", () => {
       /^bindings\.A\.store$/,
       /needs no store/,
     ],
+    ["no JSON", { A: { json: () => 1 } }, /^bindings\.A\.json$/, /a value of JSON/],
     ["a missing file", { A: { secret: "none" } }, /^bindings\.A\.secret$/, /path of a file/],
     ["a service", { A: { service: true } }, /\.service$/, /name of a site/],
     ["a service by its path", { A: { service: "/users" } }, /\.service$/, /name of a site/],

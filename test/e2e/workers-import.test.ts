@@ -17,6 +17,7 @@ compatibility_date = "2025-06-01"
 
 [vars]
 TITLE = "Notes"
+LEVELS = { high = [1, 2] }
 
 [[kv_namespaces]]
 binding = "NOTES"
@@ -60,9 +61,9 @@ run_worker_first = ["/private/*", "!/private/open/*"]
 
     export default class Board extends WorkerEntrypoint<Env> {
       async fetch(request: Request): Promise<Response> {
-        const { NOTES, JOBS, FILES, SELF, TITLE, TOKEN } = this.env;
+        const { NOTES, JOBS, FILES, SELF, TITLE, TOKEN, LEVELS } = this.env;
         const { pathname, searchParams } = new URL(request.url);
-        if (pathname === "/title") return Response.json([TITLE, page]);
+        if (pathname === "/title") return Response.json([TITLE, page, LEVELS.high[1]]);
         if (pathname === "/self") return SELF.fetch("http://board/title");
         if (pathname.startsWith("/private/")) {
           const isKnown = request.headers.get("authorization") === "Bearer " + TOKEN;
@@ -121,7 +122,7 @@ describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
 
   it("serves variables, imported text and a call of itself", async () => {
     const server = await start();
-    const expected = ["Notes", "<p>text</p>"];
+    const expected = ["Notes", "<p>text</p>", 2];
     assert.deepEqual(await (await server.fetch("/title")).json(), expected);
     assert.deepEqual(await (await server.fetch("/self")).json(), expected);
   });

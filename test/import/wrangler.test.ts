@@ -78,6 +78,17 @@ describe("bindings of wrangler.toml", () => {
     ["", {}, []],
     ['vars = { TITLE = "Shop", EMPTY = "" }', { bindings: { TITLE: "Shop", EMPTY: "" } }, []],
     [
+      'vars = { COUNT = 3, OFF = false, LEVELS = { low = [1, "2"], __proto__ = {} } }',
+      {
+        bindings: {
+          COUNT: { json: 3 },
+          OFF: { json: false },
+          LEVELS: { json: JSON.parse('{ "low": [1, "2"], "__proto__": {} }') as unknown },
+        },
+      },
+      [],
+    ],
+    [
       '[vars]\n"MY-TITLE" = "x"',
       {},
       [/^lost wrangler\.toml:3 vars\.MY-TITLE: a name in env has letters/],

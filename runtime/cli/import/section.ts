@@ -1,7 +1,7 @@
 import type { Remark } from "./report.ts";
 
 /** A value of the new config. */
-export type Value = string | number | boolean | readonly Value[] | Section;
+export type Value = string | number | boolean | null | readonly Value[] | Section;
 
 /** An object of the new config, with notes that stand above its members. */
 export class Section {

@@ -69,7 +69,7 @@ function writeKey(key: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(key) ? key : writeText(key);
 }
 
-function writeText(value: string | number | boolean): string {
+function writeText(value: string | number | boolean | null): string {
   // JSON has no line separators to escape, but source text does.
   return JSON.stringify(value).replaceAll(
     /[\u2028\u2029]/g,

@@ -24,7 +24,7 @@ export interface TypedProject {
 }
 
 /** The types of `env` by the kind of a binding. Types that the package exports have a name in `IMPORTED`. */
-const TYPES: Readonly<Record<BindingValue["kind"], string>> = {
+const TYPES: Readonly<Record<Exclude<BindingValue["kind"], "json">, string>> = {
   var: "string",
   secret: "string",
   kv: "KvNamespace",
@@ -42,7 +42,9 @@ const TYPES: Readonly<Record<BindingValue["kind"], string>> = {
  * A binding for single pools or sites is optional, because other handlers do not have it.
  */
 export function writeTypes({ bindings, variables, routes }: TypedProject): string {
-  const imported = [...new Set(bindings.map(({ value }) => TYPES[value.kind]))]
+  const imported = [
+    ...new Set(bindings.flatMap(({ value }) => (value.kind === "json" ? [] : [TYPES[value.kind]]))),
+  ]
     .filter((type) => type !== "string")
     .toSorted();
   const declared = new Set(bindings.map(({ name }) => name));
@@ -83,7 +85,22 @@ function writeBinding({ name, pools, sites, value }: TypedProject["bindings"][nu
   ];
   const comment = [`bindings.${name}: ${value.kind}`, ...scope].join(", ");
   const optional = scope.length === 0 ? "" : "?";
-  return [toComment(comment), `readonly ${toKey(name)}${optional}: ${TYPES[value.kind]};`];
+  const type = value.kind === "json" ? typeOf(value.data) : TYPES[value.kind];
+  return [toComment(comment), `readonly ${toKey(name)}${optional}: ${type};`];
+}
+
+/** Returns the type of a value of JSON. */
+function typeOf(data: unknown): string {
+  if (data === null) return "null";
+  if (Array.isArray(data)) {
+    const types = [...new Set(data.map((each) => typeOf(each)))].toSorted();
+    return types.length === 0 ? "readonly unknown[]" : `readonly (${types.join(" | ")})[]`;
+  }
+  if (typeof data !== "object") return typeof data;
+  const members = Object.entries(data).map(
+    ([key, value]) => `readonly ${toKey(key)}: ${typeOf(value)}`,
+  );
+  return members.length === 0 ? "Record<string, never>" : `{ ${members.join("; ")} }`;
 }
 
 function writeRoute({ site, pattern, files, methods }: TypedRoute): string[] {

@@ -22,6 +22,11 @@ const SPACE = { space: "a", store: "default" } as const;
 const PROJECT: TypedProject = {
   bindings: [
     bind("GREETING", { kind: "var", text: "hello" }),
+    bind("LEVELS", {
+      kind: "json",
+      data: { low: [1, "a", null], "b-c": { on: true }, none: [], empty: {} },
+    }),
+    bind("COUNT", { kind: "json", data: 7 }),
     bind("API_KEY", { kind: "secret", file: "/k", secret: "s3cret" }),
     bind("CARTS", { kind: "kv", ...SPACE }, { pools: ["shop"] }),
     bind("SESSIONS", { kind: "kv", ...SPACE }),
@@ -85,6 +90,10 @@ describe("writeTypes()", () => {
         await env.CARTS?.put("a", "b");
         const answers: (Response | undefined)[] = [await env.API.fetch("/a"), await env.ASSETS?.fetch(new URL("http://a"))];
         const { success } = await env.LIMITER.limit({ key: "a" });
+        const level: string | number | null | undefined = env.LEVELS.low[0];
+        const on: boolean = env.LEVELS["b-c"].on && env.LEVELS.none.length < env.COUNT;
+        // @ts-expect-error it is a number
+        env.COUNT.length;
         const url: string | undefined = env.DATABASE_URL ?? env["odd-name"] ?? env["APP_NAME"];
         // @ts-expect-error a parameter of another route
         params.path;
@@ -92,7 +101,7 @@ describe("writeTypes()", () => {
         await env.CARTS.put("a", "b");
         // @ts-expect-error env is frozen
         env.GREETING = "b";
-        return Response.json([texts, count, success, url, answers.length]);
+        return Response.json([texts, count, level, on, success, url, answers.length]);
       });
       export type Rest = RouteParams<"/docs/**:path">;
       export const rest = (context: Context<Rest>): string => context.params.path;

@@ -1,7 +1,7 @@
 import { REPLACEMENTS } from "../../wrangler-bindings.ts";
-import { Section } from "../section.ts";
+import { Section, type Value } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
-import { type Item, Table } from "./item.ts";
+import { isItems, type Item, Table } from "./item.ts";
 import { readCompatibility } from "./read-compatibility.ts";
 import { setBinding } from "./set-binding.ts";
 import { LOST } from "./wrangler-keys.ts";
@@ -21,16 +21,21 @@ function carryVars(item: Item, carrying: Carrying): void {
   const { config, report, keys } = carrying;
   for (const [name, value] of item.table()) {
     const { content } = value;
-    const isText = typeof content === "string";
-    if (!isText) {
-      report.changed(value.where, "it is a text here: JSON.parse it, or write it into the code");
-    }
-    const text = isText ? content : JSON.stringify(value);
-    setBinding(name, text, { config, report, item: value });
+    const own = typeof content === "string" ? content : new Section({ json: toValue(value) });
+    setBinding(name, own, { config, report, item: value });
   }
   if (hasProcessEnv(keys)) {
     report.changed(item.where, "process.env does not have them: use env, or write them into .env");
   }
+}
+
+/** Returns the value for the text of the new config. */
+function toValue({ content }: Item): Value {
+  if (typeof content !== "object" || content === null) return content;
+  if (isItems(content)) return content.map((item) => toValue(item));
+  const section = new Section();
+  for (const [key, item] of content) section.set(key, toValue(item));
+  return section;
 }
 
 /** Whether the date and the flags fill `process.env`. */

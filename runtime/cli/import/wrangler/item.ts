@@ -125,7 +125,8 @@ export class Table {
   }
 }
 
-function isItems(content: Content): content is readonly Item[] {
+/** Narrows a content to a list, which `Array.isArray` does not do for read-only ones. */
+export function isItems(content: Content): content is readonly Item[] {
   return Array.isArray(content);
 }
 
