@@ -6,7 +6,7 @@ import type { ExerciseName } from "./exercise-names.ts";
 import type { DrillFolder } from "./drill-folder.ts";
 import { DrillServer } from "./drill-server.ts";
 import { statusOf } from "./connection.ts";
-import { EXERCISES, type Exercise, residentBytesOf } from "./exercises.ts";
+import { BRIEF_MOST_UNANSWERED, EXERCISES, type Exercise, residentBytesOf } from "./exercises.ts";
 import { type ExerciseResult, judge } from "./judge.ts";
 import { startLoad } from "./load.ts";
 import { pickTarget, type Target } from "./pick-target.ts";
@@ -115,7 +115,8 @@ async function runExercise(
   const { name } = exercise;
   const startMs = performance.now();
   const perSecond = brief ? BRIEF_PER_SECOND : PER_SECOND;
-  const load = await startLoad(server, { path: target.path, perSecond, status });
+  const mostUnanswered = brief ? BRIEF_MOST_UNANSWERED : Infinity;
+  const load = await startLoad(server, { path: target.path, perSecond, mostUnanswered, status });
   let seen: ExerciseResult["seen"] | null = null;
   try {
     await delay(AROUND_MS, null, { signal });

@@ -83,6 +83,12 @@ const BODIES: Readonly<Record<ExerciseName, ExerciseBody>> = {
   },
 };
 
+/**
+ * Most unanswered requests at a time in the short form. A machine that is too busy for the rate would have more and more,
+ * until clients give up.
+ */
+export const BRIEF_MOST_UNANSWERED = 40;
+
 /** All exercises, in order. */
 export const EXERCISES: readonly Exercise[] = EXERCISE_NAMES.map((name) => ({
   name,
@@ -201,7 +207,9 @@ async function shrinkMemory(context: ExerciseContext): Promise<ExerciseOutcome> 
     timeoutMs: REPLACED_MS,
   });
   const perSecond = 25 * workers.length;
-  const statuses = await sendMany(server.plain, LEAK_PATH, { perSecond, until: replacing });
+  const mostUnanswered = brief ? BRIEF_MOST_UNANSWERED : Infinity;
+  const how = { perSecond, mostUnanswered, until: replacing };
+  const statuses = await sendMany(server.plain, LEAK_PATH, how);
   const replaced = await replacing;
   // A machine that is busy with other work may make the server refuse some.
   const failed = statuses.filter((status) => status !== 200 && !(brief && status === 503)).length;
@@ -229,12 +237,14 @@ async function skipUnlessAnswered(
 async function sendMany(
   endpoint: Endpoint,
   path: string,
-  { perSecond, until }: { perSecond: number; until: Promise<unknown> },
+  options: { perSecond: number; mostUnanswered?: number; until: Promise<unknown> },
 ): Promise<number[]> {
+  const { perSecond, mostUnanswered = Infinity, until } = options;
   const statuses: number[] = [];
   const loop = await OpenLoop.start({
     ways: [{ endpoint, fresh: true, ready: 0, most: Infinity }],
     perSecond,
+    mostUnanswered,
     request: () => formatHead("GET", path),
     onSample: ({ answer }) => statuses.push(answer?.status ?? 0),
   });

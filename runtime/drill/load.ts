@@ -9,6 +9,8 @@ export interface LoadOptions {
   readonly path: string;
   /** Rate over all kinds of connections. */
   readonly perSecond: number;
+  /** Most unanswered requests at a time, as in `OpenLoopOptions`. */
+  readonly mostUnanswered: number;
   /** The status of the path when all is well. */
   readonly status: number;
 }
@@ -29,7 +31,7 @@ export interface Load {
 /** Starts clients: half of the requests go over TLS, half over kept-alive connections. */
 export async function startLoad(
   server: Pick<DrillServer, "plain" | "secure">,
-  { path, perSecond, status }: LoadOptions,
+  { path, perSecond, mostUnanswered, status }: LoadOptions,
 ): Promise<Load> {
   const latenciesMs: number[] = [];
   const failures: string[] = [];
@@ -46,6 +48,7 @@ export async function startLoad(
       { endpoint: server.secure, ...FRESH },
     ],
     perSecond,
+    mostUnanswered,
     request: () => formatHead("GET", path),
     onSample: (sample) => {
       counts.requests++;

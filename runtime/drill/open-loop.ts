@@ -23,6 +23,8 @@ export interface OpenLoopOptions {
   readonly ways: readonly [Way, ...Way[]];
   /** Rate over all ways. */
   readonly perSecond: number;
+  /** While so many requests are unanswered, no further ones are sent when they are due. Default: any number. */
+  readonly mostUnanswered?: number;
   /** Returns the bytes of a request, by its number. The first number is 0. */
   readonly request: (number: number) => Uint8Array | string;
   /** Called once for each request. */
@@ -69,11 +71,16 @@ export class OpenLoop {
     await Promise.all(this.#pools.map((pool) => pool.close()));
   }
 
+  get #unanswered(): number {
+    return this.#pools.reduce((sum, { unsettled }) => sum + unsettled, 0);
+  }
+
   #tick(): void {
-    const { perSecond } = this.#options;
+    const { perSecond, mostUnanswered = Infinity } = this.#options;
     const nowMs = performance.now();
     const dueMs = (number: number): number => this.#startMs + (number * 1000) / perSecond;
     for (; dueMs(this.#sent) <= nowMs; this.#sent++) {
+      if (this.#unanswered >= mostUnanswered) continue;
       const pool = this.#pools[this.#sent % this.#pools.length];
       pool?.send({ number: this.#sent, dueMs: dueMs(this.#sent) });
     }
@@ -104,6 +111,11 @@ class Pool {
   constructor(way: Way, options: OpenLoopOptions) {
     this.#way = way;
     this.#options = options;
+  }
+
+  /** Number of requests that were due and have not ended. */
+  get unsettled(): number {
+    return this.#unsettled;
   }
 
   /** Opens connections until enough are ready. */

@@ -85,6 +85,26 @@ describe("OpenLoop", { timeout: 60_000 }, () => {
     assert.ok(waited.length > 5, `${waited.length} waited`);
   });
 
+  it("leaves requests out while as many as it may send are unanswered", async (t) => {
+    const held = new Set<() => void>();
+    let most = 0;
+    const { endpoint } = await open(t, (_, response) => {
+      held.add(() => response.end());
+      most = Math.max(most, held.size);
+      // Meanwhile many more are due.
+      if (held.size === 3) setTimeout(release, 30);
+    });
+    const release = (): void => {
+      for (const answer of held) {
+        held.delete(answer);
+        answer();
+      }
+    };
+    const ways = [{ ...FRESH, endpoint }] as const;
+    await run(12, { ways, perSecond: 1_000, mostUnanswered: 3 });
+    assert.equal(most, 3);
+  });
+
   it("drops requests that wait for a connection when it is stopped", async (t) => {
     const { endpoint, accepted } = await open(t, (request, response) => {
       // The loop is stopped at the first sample: the others of that time wait.
