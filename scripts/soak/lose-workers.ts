@@ -84,8 +84,8 @@ export async function poisonUnderLoad(
   owner: Owner,
   options: { paths: readonly string[]; pauseMs?: number } & StartedAs,
 ): Promise<PoisonReport> {
-  const server = await start(owner, options);
-  const { pauseMs } = options;
+  const { pauseMs, flags = [] } = options;
+  const server = await start(owner, { ...options, flags: ["--hang-timeout", "2s", ...flags] });
   const harmless = { method: "GET" as const, connections: POISON_CONNECTIONS, pauseMs };
   const load = startEchoes(owner, server, harmless);
   const client = new HttpClient(owner, server.http, { connections: 1 });
@@ -106,7 +106,7 @@ interface StartedAs {
 function start(owner: Owner, { language, flags = [], env = {} }: StartedAs): Promise<TestServer> {
   // On a slow machine, limits of the queue would refuse requests beside a blocked worker.
   const queue = ["--queue-delay", "0s", "--queue-timeout", "60s"];
-  const all = ["--access-log", "off", "--hang-timeout", "2s", ...queue, ...flags];
+  const all = ["--access-log", "off", ...queue, ...flags];
   return language === "python"
     ? startServer(owner, { handlers: {}, workers: 2, flags: [...all, ...pythonFlags()], env })
     : startServer(owner, { handlers: HANDLERS, workers: 2, flags: all, env });

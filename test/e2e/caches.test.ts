@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { statusSchema } from "../../runtime/control/answers.ts";
+import { askControl } from "../../runtime/control/control-client.ts";
 import { startCommand } from "../helpers/run-command.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { send } from "../helpers/send.ts";
@@ -107,6 +109,14 @@ async function call(at: TestServer, script: object, host = "default.test"): Prom
 async function match(at: TestServer, script: object, host?: string): Promise<Found | null> {
   // The handler answers so.
   return (await call(at, { op: "match", ...script }, host)) as Found | null;
+}
+
+/** The facts about the store of answers of the server that runs in a folder. */
+async function storeOf(dir: string) {
+  const ask = { method: "GET", path: "/status", timeoutMs: 60_000 } as const;
+  const found = await askControl(join(dir, ".edgicorn"), ask);
+  const { cache } = statusSchema.parse(found.kind === "done" ? found.value : null);
+  return cache ?? assert.fail("the server has no store");
 }
 
 function digest(part: Buffer): string {
@@ -247,10 +257,15 @@ describe("answers that handlers stored", { timeout: 300_000 }, () => {
       assert.equal(await call(first, { op: "put", url, answer }), "done");
     }
     await first.until(({ msg }) => msg === "storing");
+    // Answers are written in the background.
+    await eventually(t, async () => (await storeOf(first.dir)).diskEntries > 0);
     process.kill(first.pid, "SIGKILL");
     await first.exit;
     await Promise.allSettled([asked]);
     const second = await startServer(t, { handlers, cwd: first.dir });
+    // The first use opens the store, and the files of the first server are found in the background.
+    await match(second, { url: torn });
+    await eventually(t, async () => !(await storeOf(first.dir)).isScanning);
     let hits = 0;
     for (const [number, url] of urls.entries()) {
       const found = await match(second, { url });
