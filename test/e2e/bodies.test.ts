@@ -29,7 +29,7 @@ function toHead(path: string, ...fields: string[]): string {
   return [`POST ${path} HTTP/1.1`, "Host: localhost", ...fields, "", ""].join("\r\n");
 }
 
-describe("request bodies", { timeout: 180_000 }, () => {
+describe("request bodies", { timeout: 600_000 }, () => {
   it("reach the handler and come back byte by byte, whatever their size and framing", async (t) => {
     const server = await shared();
 
@@ -213,7 +213,7 @@ describe("request bodies", { timeout: 180_000 }, () => {
   });
 });
 
-describe("large responses", { timeout: 180_000 }, () => {
+describe("large responses", { timeout: 600_000 }, () => {
   it("at the same time do not harm each other", async (t) => {
     const handlers = {
       "text.ts": `const page = "x".repeat(8 * 1024 * 1024); export default () => new Response(page);`,

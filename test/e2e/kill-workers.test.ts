@@ -13,7 +13,7 @@ const KILLS = {
 };
 const TIMES = 20;
 
-describe("workers that are killed all the time", { timeout: 180_000 }, () => {
+describe("workers that are killed all the time", { timeout: 600_000 }, () => {
   it("cost no GET, and no answer goes astray", async (t) => {
     const report = await killUnderLoad(t, { ...KILLS, method: "GET" });
     assert.ok(report.workers > 1, JSON.stringify(report));
@@ -27,7 +27,7 @@ describe("workers that are killed all the time", { timeout: 180_000 }, () => {
   });
 });
 
-describe("a request that kills workers, sent again and again", { timeout: 180_000 }, () => {
+describe("a request that kills workers, sent again and again", { timeout: 600_000 }, () => {
   for (const how of ["exit", "abort", "throw", "bomb", "loop"]) {
     it(`costs two workers and nothing else: ${how}`, async (t) => {
       const paths = Array.from({ length: TIMES }, () => `/poison?how=${how}`);

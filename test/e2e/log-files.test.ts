@@ -54,7 +54,7 @@ interface Started {
   url: string;
 }
 
-describe("log files", { timeout: 180_000 }, () => {
+describe("log files", { timeout: 600_000 }, () => {
   it("have every line, whole, however often they are rotated under load, also by an upgrade", async (t) => {
     const flags = ["--log-file", "all.log", "--access-log", "access.log"];
     const { server, url } = await startLoggingTo(t, flags);

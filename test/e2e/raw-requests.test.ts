@@ -114,7 +114,7 @@ async function start(t: TestContext, engine: "uws" | "node"): Promise<TestServer
   return server;
 }
 
-describe("raw requests", { timeout: 180_000 }, () => {
+describe("raw requests", { timeout: 600_000 }, () => {
   const rows = [...FRAMING, ...CHUNKS, ...FIELDS, ...TARGETS, ...CONNECTIONS];
 
   it("are more than 150, each with a name of its own", () => {

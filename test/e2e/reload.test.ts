@@ -43,7 +43,7 @@ async function textOf(server: TestServer, path = "/"): Promise<string> {
   return (await server.fetch(path)).text();
 }
 
-describe("SIGHUP", { timeout: 180_000 }, () => {
+describe("SIGHUP", { timeout: 600_000 }, () => {
   it("moves to changed handlers under load and loses nothing", async (t) => {
     const flags = ["--access-log", "off", "--log-level", "debug"];
     const server = await startServer(t, {

@@ -83,7 +83,7 @@ function readLog(path: string): LogLine[] {
   return lines.map((line) => JSON.parse(line) as LogLine);
 }
 
-describe("what handlers print", { timeout: 180_000 }, () => {
+describe("what handlers print", { timeout: 600_000 }, () => {
   for (const [kind, pipeline] of [
     ["sockets", ""],
     ["pipes", "> >(head -n 1) 2> >(head -n 1)"],
