@@ -6,13 +6,7 @@ import { describe, it, type TestContext } from "node:test";
 import { connect } from "node:tls";
 import { eventually } from "../helpers/eventually.ts";
 import { Load } from "../helpers/load.ts";
-import {
-  BLOCKED_NAME,
-  freePort,
-  type Pebble,
-  skipWithoutPebble,
-  startPebble,
-} from "../helpers/pebble.ts";
+import { BLOCKED_NAME, type Pebble, skipWithoutPebble, startPebble } from "../helpers/pebble.ts";
 import { Reloads } from "../helpers/reloads.ts";
 import { send } from "../helpers/send.ts";
 import {
@@ -22,6 +16,7 @@ import {
   type TestServer,
 } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
+import { findFreePort } from "../helpers/upstreams.ts";
 
 const NAMES = ["a.test", "b.test"];
 
@@ -54,9 +49,9 @@ function options(
 const isIssued = ({ msg }: { msg?: string }): boolean => msg === "certificate issued";
 const isOrdering = ({ msg }: { msg?: string }): boolean => msg === "ordering a certificate";
 
-describe("acme", { timeout: 180_000, skip: skipWithoutPebble() }, () => {
+describe("acme", { timeout: 600_000, skip: skipWithoutPebble() }, () => {
   it("issues for two names in spite of redirects and rules, and renews under load without a failed connection", async (t) => {
-    const port = await freePort();
+    const port = await findFreePort();
     const pebble = await startPebble(t, { httpPort: port, validitySeconds: 12 });
     const config = {
       acme: { email: "me@a.test", directory: pebble.directory, names: NAMES },
@@ -74,9 +69,13 @@ describe("acme", { timeout: 180_000, skip: skipWithoutPebble() }, () => {
     assert.match((await readCertificate(https, "a.test")).names, /DNS:localhost/);
     pebble.kill("SIGCONT");
     await server.until(({ msg }) => msg === "certificates changed");
-    const first = await readCertificate(https, "a.test");
+    let first = await readCertificate(https, "a.test");
     assert.equal(first.names, "DNS:a.test, DNS:b.test");
-    assert.equal((await readCertificate(https, "b.test")).serial, first.serial);
+    // On a slow machine it may be renewed between two looks.
+    await eventually(t, async () => {
+      first = await readCertificate(https, "a.test");
+      return (await readCertificate(https, "b.test")).serial === first.serial;
+    });
     // A token that is not live belongs to the site.
     const unknown = await send(
       `${server.http}/.well-known/acme-challenge/unknown-token-0123456789`,
@@ -100,7 +99,7 @@ describe("acme", { timeout: 180_000, skip: skipWithoutPebble() }, () => {
   });
 
   it("orders once for servers that share the folder and after restarts, and keeps the old certificate when an order fails", async (t) => {
-    const port = await freePort();
+    const port = await findFreePort();
     const pebble = await startPebble(t, { httpPort: port });
     const certs = temporaryFolder(t);
     const config = { acme: { directory: pebble.directory, names: NAMES } };
@@ -108,7 +107,7 @@ describe("acme", { timeout: 180_000, skip: skipWithoutPebble() }, () => {
       const flags = ["--http", String(http), "--certs", certs];
       return startServer(t2, options(pebble, { config, flags }));
     };
-    const other = await freePort();
+    const other = await findFreePort();
     const [server, second] = await Promise.all([start(t, port), start(t, other)]);
     // A server that starts late finds the certificate of the other one.
     for (const each of [server, second]) {

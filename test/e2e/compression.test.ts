@@ -58,7 +58,7 @@ function textOf(response: RawResponse): string {
   return String(coding === "gzip" ? zlib.gunzipSync(response.body) : response.body);
 }
 
-describe("compression of answers", { timeout: 180_000 }, () => {
+describe("compression of answers", { timeout: 600_000 }, () => {
   it("follows the client, and the answer", async (t) => {
     const server = await startServer(t, {
       handlers: HANDLERS,

@@ -111,7 +111,7 @@ const APPS: Readonly<Record<string, (request: Request) => Response | Promise<Res
   h3: (request) => h3.fetch(request),
 };
 
-describe("an app of a framework behind a catch-all", { timeout: 180_000 }, () => {
+describe("an app of a framework behind a catch-all", { timeout: 600_000 }, () => {
   for (const [name, ask] of Object.entries(APPS)) {
     it(`${name} answers as it does without a server`, async (t) => {
       const handlers = join(import.meta.dirname, "../fixtures/frameworks", name);

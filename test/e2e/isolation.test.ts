@@ -93,7 +93,7 @@ async function exchange(server: TestServer, number: number, dice: Dice): Promise
   }
 }
 
-describe("exchanges side by side", { timeout: 180_000 }, () => {
+describe("exchanges side by side", { timeout: 600_000 }, () => {
   it("never mix, whatever other clients do, and leave nothing behind", async (t) => {
     const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const before = socketsOf(server.pid);

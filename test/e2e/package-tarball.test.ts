@@ -4,7 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { describe, it } from "node:test";
 import { packPackage } from "../helpers/packed-package.ts";
 
-describe("npm pack", { timeout: 180_000 }, () => {
+describe("npm pack", { timeout: 600_000 }, () => {
   it("packs the compiled program, types, templates and documents, and no source", async (t) => {
     const { files, dir } = await packPackage(t);
     const expected = ["LICENSE", "README.md", "dist/main.js", "dist/api.d.ts", "dist/types.d.ts"];

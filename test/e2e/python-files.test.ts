@@ -38,7 +38,7 @@ function refused({ msg }: LogLine): boolean {
   return msg?.startsWith("reload refused") === true;
 }
 
-describe("Python files as handlers", { timeout: 180_000, skip }, () => {
+describe("Python files as handlers", { timeout: 600_000, skip }, () => {
   const owner = new SuiteOwner();
   let server: TestServer;
 

@@ -42,7 +42,7 @@ async function timesOf(path: string, token = TOKEN): Promise<ReturnType<typeof p
   return parse(response.headers.get("server-timing"));
 }
 
-describe("serverTimingToken", { timeout: 180_000 }, () => {
+describe("serverTimingToken", { timeout: 600_000 }, () => {
   it("tells the time of queue, channel and handler, beside the times of the handler", async () => {
     const times = await timesOf("/slow");
     assert.deepEqual([...times.keys()], ["db", "queue", "channel", "handler", "total"]);

@@ -15,7 +15,7 @@ const LOADS_LATE = `
 
 const LOADS_NOW = `export default () => new Response("hello");`;
 
-describe("a signal while the server starts", { timeout: 180_000 }, () => {
+describe("a signal while the server starts", { timeout: 600_000 }, () => {
   for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
     it(`ends it in order: ${signal} while workers load`, async (t) => {
       const server = spawnServer(t, { handlers: { "index.ts": NEVER_LOADS } });
@@ -53,7 +53,7 @@ describe("a signal while the server starts", { timeout: 180_000 }, () => {
   });
 });
 
-describe("a signal to a server", { timeout: 180_000 }, () => {
+describe("a signal to a server", { timeout: 600_000 }, () => {
   it("stops it in order: SIGQUIT", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": LOADS_NOW } });
     server.kill("SIGQUIT");

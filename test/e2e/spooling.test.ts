@@ -103,7 +103,7 @@ async function readAll(connection: RawConnection): Promise<Buffer> {
   return (await connection.response()).body;
 }
 
-describe("a request body that is spooled", { timeout: 180_000 }, () => {
+describe("a request body that is spooled", { timeout: 600_000 }, () => {
   it("reaches a worker once it is complete, however slowly it comes", async (t) => {
     const server = await start(t);
     const body = randomBytes(20 * MIB);
@@ -171,8 +171,8 @@ describe("a request body that is spooled", { timeout: 180_000 }, () => {
     await server.until(({ setting }) => setting === "spoolLimit");
     first.send(Buffer.alloc(1));
     assert.equal((await first.response()).status, 200);
-    const third = await server.connect();
     await eventually(t, () => spoolFiles(server).length === 0);
+    const third = await server.connect();
     third.send(head("/digest", 900 * KIB));
     third.send(Buffer.alloc(900 * KIB));
     assert.equal((await third.response()).status, 200);
@@ -202,7 +202,7 @@ describe("a request body that is spooled", { timeout: 180_000 }, () => {
   });
 });
 
-describe("what a killed process left in the spool", { timeout: 180_000 }, () => {
+describe("what a killed process left in the spool", { timeout: 600_000 }, () => {
   it("is removed when the next one starts", async (t) => {
     const stateDir = temporaryFolder(t);
     mkdirSync(join(stateDir, "spool"));
@@ -212,7 +212,7 @@ describe("what a killed process left in the spool", { timeout: 180_000 }, () => 
   });
 });
 
-describe("a response that is spooled", { timeout: 180_000 }, () => {
+describe("a response that is spooled", { timeout: 600_000 }, () => {
   it("frees its worker, which may even be replaced, while the client still reads", async (t) => {
     const server = await start(t);
     const content = randomBytes(20 * MIB);
@@ -232,7 +232,7 @@ describe("a response that is spooled", { timeout: 180_000 }, () => {
   });
 
   it("is sent to its end when the server stops", async (t) => {
-    const server = await start(t);
+    const server = await start(t, ["--drain-grace", "10m"]);
     const file = join(temporaryFolder(t), "content");
     writeFileSync(file, randomBytes(20 * MIB));
     const slow = await server.connect();
@@ -287,7 +287,7 @@ describe("a response that is spooled", { timeout: 180_000 }, () => {
   });
 });
 
-describe("bodies that are spooled both ways", { timeout: 180_000 }, () => {
+describe("bodies that are spooled both ways", { timeout: 600_000 }, () => {
   it("arrive as they were sent", async (t) => {
     const server = await start(t);
     const body = randomBytes(20 * MIB);

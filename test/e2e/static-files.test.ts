@@ -33,7 +33,7 @@ function toGet(path: string, more = ""): string {
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
 }
 
-describe("static files", { timeout: 180_000 }, () => {
+describe("static files", { timeout: 600_000 }, () => {
   it("are served on a connection that goes on", async (t) => {
     const server = await startServer(t, {
       handlers: HANDLERS,
@@ -69,7 +69,7 @@ describe("static files", { timeout: 180_000 }, () => {
       },
     );
 
-    await t.test("an empty one", { timeout: 180_000 }, async () => {
+    await t.test("an empty one", { timeout: 600_000 }, async () => {
       const connection = await server.connect();
       for (const method of ["HEAD", "GET"]) {
         const response = await ask(connection, `${method} /empty.txt`);

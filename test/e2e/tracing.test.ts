@@ -49,7 +49,7 @@ function find(spans: readonly OtlpSpan[], name: string): OtlpSpan {
   return span;
 }
 
-describe("otlp", { timeout: 180_000 }, () => {
+describe("otlp", { timeout: 600_000 }, () => {
   it("traces requests from the client to handlers and upstreams, and sends the last ones at the end", async (t) => {
     const collector = await openCollector(t);
     const upstreamFields: IncomingHttpHeaders[] = [];

@@ -14,6 +14,12 @@ export interface RequestOptions {
 }
 
 /**
+ * Longest time without a request after which a connection is used again: shorter than the 8 s after which uWebSockets.js may
+ * close it. A request on a connection that closes at the same moment would fail.
+ */
+const IDLE_MS = 4_000;
+
+/**
  * A client with keep-alive connections that tries nothing twice and hides no error, unlike `fetch`. Its connections are
  * closed after the test.
  */
@@ -23,7 +29,7 @@ export class HttpClient {
 
   constructor(t: Owner, base: string, options: { connections: number }) {
     this.#base = base;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections, timeout: IDLE_MS });
     t.after(() => this.#agent.destroy());
   }
 

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { makeCertificate } from "../engine/uws/openssl.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
+import { findFreePort } from "./upstreams.ts";
 
 /** Returns the reason to skip a test on a machine without Pebble; `false`: it runs. */
 export function skipWithoutPebble(): string | false {
@@ -30,17 +30,6 @@ export interface Pebble {
   kill: (signal: NodeJS.Signals) => void;
 }
 
-/** A port that is free at present. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  // A TCP server has an address of this kind.
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /**
  * Starts Pebble with a resolver for which every name is this machine.
  *
@@ -52,7 +41,7 @@ export async function startPebble(
 ): Promise<Pebble> {
   const dir = temporaryFolder(t);
   makeCertificate({ base: join(dir, "ca"), altNames: "DNS:localhost,IP:127.0.0.1" });
-  const [api, management, dns, other] = await Promise.all([1, 2, 3, 4].map(freePort));
+  const [api, management, dns, other] = await Promise.all([1, 2, 3, 4].map(() => findFreePort()));
   const config = {
     pebble: {
       listenAddress: `127.0.0.1:${api}`,

@@ -23,6 +23,8 @@ export async function send(url: string, options: Sent = {}): Promise<Received> {
   const { method = "GET", headers = {}, body } = options;
   const request = url.startsWith("https:") ? requestTls : requestPlain;
   const sending = request(url, { method, headers, agent: false, rejectUnauthorized: false });
+  // An answer may come before the body has left. The connection then ends under the rest.
+  sending.on("error", () => {});
   sending.end(body);
   // Of this event the types say only that it has arguments.
   const [incoming] = (await once(sending, "response")) as [IncomingMessage];

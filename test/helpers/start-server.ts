@@ -9,7 +9,7 @@ import { builtProgram } from "./built-program.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { testedEngine } from "./engine.ts";
 import { testedLibrary } from "./library.ts";
-import { type Owner, temporaryFolder } from "./temporary-folder.ts";
+import { endBeforeFolders, type Owner, temporaryFolder } from "./temporary-folder.ts";
 
 /** Files by their path below a folder, or the absolute path of a folder that is there already. */
 export type Files = Readonly<Record<string, string | Uint8Array>> | string;
@@ -60,8 +60,7 @@ export async function startServer(t: Owner, options: StartOptions): Promise<Test
 /** As `startServer`, but does not wait: for servers that are not meant to come up. */
 export function spawnServer(t: Owner, options: StartOptions): TestServer {
   let server: TestServer | null = null;
-  // Hooks run in the order in which they were set: it stops before its folder goes.
-  t.after(() => server?.stop());
+  endBeforeFolders(t, async () => server?.stop());
   const dir = temporaryFolder(t);
   toFolder(dir, options.files ?? {});
   const handlersDir = toFolder(join(dir, "handlers"), options.handlers);

@@ -101,7 +101,7 @@ describeMistakes("platform", [
   ...(IS_NEW ? [] : OLD_SYSTEM),
 ]);
 
-describe("planted mistakes: installed binaries", { timeout: 120_000 }, () => {
+describe("planted mistakes: installed binaries", { timeout: 300_000 }, () => {
   const ALIAS = "node_modules/uWebSockets.js";
   const NEWER = "node_modules/@btc-vision";
 

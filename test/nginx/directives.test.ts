@@ -54,7 +54,7 @@ describe("rules in place of directives", () => {
   });
 });
 
-describe("directives that concern files and connections", { timeout: 120_000 }, () => {
+describe("directives that concern files and connections", { timeout: 300_000 }, () => {
   const owner = new SuiteOwner();
   let server: TestServer;
 
