@@ -83,6 +83,11 @@ describe("createPrettyLine()", () => {
     assert.match(line, / {2}primary {2}cache hit {2}192\.0\.2\.1 /);
   });
 
+  it("says that the site answered in place of a handler", () => {
+    const line = createPrettyLine(false)({ ...entry, worker: 3, passedOn: true }, 0);
+    assert.match(line, / {2}worker 3 {2}passed on {2}/);
+  });
+
   it("has the query when it is given", () => {
     assert.match(createPrettyLine(false)({ ...entry, query: "a=1" }, 0), / \/hello\?a=1 {2}/);
   });
