@@ -12,6 +12,7 @@ import type { RestartNeed } from "../control/operations.ts";
 import { findPortOwner, mayListen } from "../engine/port-owner.ts";
 import { cannotListen, describeTaken, LACKS_PRIVILEGE } from "../engine/probe-port.ts";
 import { listSiteCertificates } from "../config/sites.ts";
+import { findMisspeltQueues } from "../queues/find-misspelt-queues.ts";
 import { warnOfUncovered } from "../server/load-certificates.ts";
 import { inspectCertificates } from "../tls/tls.ts";
 import { AcmeFolder } from "../acme/acme-folder.ts";
@@ -211,7 +212,9 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
     const { manifest, pools } = generation;
     const routes = countOf(manifest.routes.length, "route");
     const summary = `${routes} in ${countOf(pools.size, "pool")}, ${describeLibrary(library)}`;
-    return { summary, warnings: [] };
+    const { queues, bindings, stores } = config;
+    const receivers = generation.listQueues();
+    return { summary, warnings: queues ? findMisspeltQueues({ receivers, bindings, stores }) : [] };
   });
 }
 

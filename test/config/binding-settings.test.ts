@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import {
   findBindingProblems,
+  findQueueProblems,
   findSharedStoreProblem,
   readBindings,
   readEnvVariables,
   readStores,
 } from "../../runtime/config/binding-settings.ts";
+import type { BindingSetting } from "../../runtime/lib/binding-settings.ts";
 import { maskSecrets } from "../../runtime/config/mask-secrets.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
@@ -22,6 +24,97 @@ function read<T>(run: (refuse: (...problem: Problem) => void) => T): {
   const result = run((...problem) => problems.push(problem));
   return { result, problems };
 }
+
+/** Readings of `{ queue: ... }`: the binding, or the keys that are refused. */
+const QUEUES: readonly [given: unknown, expected: { space: string; limit: number } | string[]][] = [
+  ["jobs", { space: "jobs", limit: 100_000 }],
+  ["a.b-c_9", { space: "a.b-c_9", limit: 100_000 }],
+  ["x".repeat(64), { space: "x".repeat(64), limit: 100_000 }],
+  [{ name: "jobs" }, { space: "jobs", limit: 100_000 }],
+  [
+    { name: "jobs", limit: 1 },
+    { space: "jobs", limit: 1 },
+  ],
+  [
+    { name: "jobs", limit: 10_000_000 },
+    { space: "jobs", limit: 10_000_000 },
+  ],
+  ["", [".name"]],
+  ["two words", [".name"]],
+  ["x".repeat(65), [".name"]],
+  [5, [""]],
+  [null, [""]],
+  [{}, [".name"]],
+  [{ name: 5 }, [".name"]],
+  [{ name: "jobs", limit: 0 }, [".limit"]],
+  [{ name: "jobs", limit: 1.5 }, [".limit"]],
+  [{ name: "jobs", limit: "5" }, [".limit"]],
+  [{ name: "jobs", limit: 10_000_001 }, [".limit"]],
+  [{ name: "a b", limit: -1 }, [".name", ".limit"]],
+  [{ name: "jobs", limits: 5 }, [".limits"]],
+];
+
+describe("readBindings() of a queue", () => {
+  for (const [given, expected] of QUEUES) {
+    it(`reads ${JSON.stringify(given)}`, () => {
+      const bindings = { JOBS: { queue: given, store: "shared" } };
+      const { result, problems } = read((refuse) =>
+        readBindings(bindings, { folder: "/", refuse }),
+      );
+      const refused = problems.map(([key]) => key.replace(/^bindings\.JOBS\.queue/, ""));
+      if (Array.isArray(expected)) {
+        assert.deepEqual(refused, expected);
+        return;
+      }
+      assert.deepEqual(refused, []);
+      const value = { kind: "queue", store: "shared", ...expected };
+      assert.deepEqual(result, [{ name: "JOBS", pools: null, sites: null, value }]);
+    });
+  }
+});
+
+describe("findQueueProblems()", () => {
+  type Queue = readonly [space: string, store?: string, limit?: number];
+  const cases: Readonly<Record<string, [queues: readonly Queue[], found: readonly number[]]>> = {
+    "no queue": [[], []],
+    "one queue": [[["jobs"]], []],
+    "different queues": [[["jobs"], ["mail", "shared", 5]], []],
+    "equal bindings of one queue": [
+      [
+        ["jobs", "shared", 5],
+        ["jobs", "shared", 5],
+      ],
+      [],
+    ],
+    "another store": [[["jobs"], ["jobs", "shared"]], [1]],
+    "another limit": [[["jobs"], ["jobs", "default", 5]], [1]],
+    "each that differs from the first": [
+      [["jobs"], ["jobs", "shared"], ["jobs"], ["jobs", "default", 7]],
+      [1, 3],
+    ],
+  };
+  for (const [name, [queues, expected]] of Object.entries(cases)) {
+    it(`finds ${expected.length} problems in ${name}`, () => {
+      const all = { pools: null, sites: null };
+      const bindings: BindingSetting[] = queues.map(
+        ([space, store = "default", limit = 10], at) => ({
+          name: `Q${at}`,
+          ...all,
+          value: { kind: "queue", space, store, limit },
+        }),
+      );
+      // Bindings of another kind may have the same name.
+      bindings.push({ name: "KV", ...all, value: { kind: "kv", space: "jobs", store: "other" } });
+      const found = findQueueProblems(bindings);
+      assert.deepEqual(
+        found.map((line) => /^Cannot use bindings\.Q(\d): /.exec(line)?.[1]),
+        expected.map(String),
+      );
+      for (const line of found)
+        assert.match(line, /expected those of bindings\.Q0: "default" and 10$/);
+    });
+  }
+});
 
 describe("readBindings()", () => {
   it("reads every kind", (t) => {
