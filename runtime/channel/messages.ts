@@ -398,8 +398,10 @@ export type RequestMessage = readonly [
   body: Uint8Array | typeof BODY_FOLLOWS | null,
   /** The file that the request found, for middleware that guards files. Absent or `null` for nearly all requests. */
   found?: FoundHead | null,
-  /** How many calls of handlers have led to this request, one within the other. Absent: a client sent it. */
+  /** How many calls of handlers have led to this request, one within the other. Absent or 0: a client sent it. */
   depth?: number,
+  /** Version of the protocol that the client speaks. Absent: `HTTP/1.1`. */
+  protocol?: "HTTP/1.0" | "HTTP/2.0",
 ];
 
 /** The head of the answer with a file that a request found. */

@@ -97,7 +97,11 @@ export class Placement {
     ];
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
     const size = client.head.fields.length + bodyBytes;
-    if (callDepth > 0) lane.channel.send(withDepth(message, callDepth), size);
+    const { protocol = "HTTP/1.1" } = client.head;
+    if (protocol !== "HTTP/1.1") {
+      const odd = withOddParts(message, { found, callDepth, protocol });
+      lane.channel.send(odd, found === null ? size : size + found.fields.length);
+    } else if (callDepth > 0) lane.channel.send(withDepth(message, callDepth), size);
     else if (found === null) lane.channel.send(message, size);
     else lane.channel.send(withFound(message, found), size + found.fields.length);
     intake?.feed({
@@ -230,6 +234,17 @@ function pickAhead(lanes: Lanes, exchange: Exchange | undefined): Lane | null {
 /** Returns how long a repeated exchange may still take, in ms; 0: no limit. */
 function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
   return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
+}
+
+function withOddParts(
+  message: RequestMessage,
+  own: { found: FoundFile | null; callDepth: number; protocol: "HTTP/1.0" | "HTTP/2.0" },
+): RequestMessage {
+  const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
+  const { callDepth, protocol } = own;
+  const found: FoundHead | null = own.found === null ? null : [own.found.status, own.found.fields];
+  const start = [kind, id, route, params, method, url, head, address, timeoutMs, body] as const;
+  return [...start, found, callDepth, protocol];
 }
 
 function withDepth(message: RequestMessage, depth: number): RequestMessage {

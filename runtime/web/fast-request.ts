@@ -27,6 +27,8 @@ export interface RequestParts {
   url: string;
   /** A field block; names in lower case. */
   fields: string;
+  /** Version of the client's protocol; `null` or absent: `HTTP/1.1`. */
+  protocol?: RequestState["protocol"];
   /** Bytes must not change later. A stream is locked when the handler first touches the body. */
   body: Uint8Array | ReadableStream<Uint8Array> | null;
 }
@@ -53,6 +55,7 @@ export function createRequest(parts: RequestParts): Request {
     method,
     url: parts.url,
     fields: parts.fields,
+    protocol: parts.protocol ?? null,
     source,
     used: false,
     input,

@@ -13,6 +13,8 @@ export interface RequestState {
   readonly method: string;
   readonly url: string;
   readonly fields: string;
+  /** Version of the client's protocol; `null`: `HTTP/1.1`. */
+  readonly protocol: "HTTP/1.0" | "HTTP/2.0" | null;
   /** A complete body. `used` refers to it until `real` exists. */
   readonly source: Uint8Array | null;
   used: boolean;

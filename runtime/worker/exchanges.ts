@@ -115,7 +115,7 @@ export class Exchanges {
       this.#startEvent(run, facts);
       return;
     }
-    if (isLong && message[10] !== null) noteFound(context, message[10]);
+    if (isLong && message[10]) noteFound(context, message[10]);
     const exchange = new ExchangeRun({
       message,
       context,

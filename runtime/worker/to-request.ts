@@ -10,6 +10,8 @@ export function toRequest(message: RequestMessage, follows: RequestBody | null):
     method,
     url: message[5],
     fields: message[6],
+    // Reading past the end of an array would be slower.
+    protocol: message.length > 12 ? (message[12] ?? null) : null,
     // The message's bytes are lent.
     body: body === BODY_FOLLOWS ? (follows?.stream ?? null) : body && Buffer.from(body),
   });

@@ -301,6 +301,27 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
   });
 
+  it("tells the worker the protocol of a client that does not speak HTTP/1.1", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1, { threads: 9 });
+    const found = { status: 200, fields: "a\n1", answer: answerFound };
+    const cases = [
+      [{}, TO, 10],
+      [{ protocol: "HTTP/2.0" }, TO, [null, 0, "HTTP/2.0"]],
+      [{ protocol: "HTTP/1.0" }, { ...TO, found }, [[200, "a\n1"], 0, "HTTP/1.0"]],
+      [{ protocol: "HTTP/2.0" }, { ...TO, callDepth: 3 }, [null, 3, "HTTP/2.0"]],
+    ] as const;
+    for (const [at, [head, request, expected]] of cases.entries()) {
+      const client = new FakeClient(at + 1);
+      Object.assign(client.head, head);
+      admit(dispatcher, client, request);
+      const message = (await worker.until(at + 1))[at] as RequestMessage;
+      if (typeof expected === "number") assert.equal(message.length, expected);
+      else assert.deepEqual(message.slice(10), expected);
+      worker.answer(client);
+    }
+  });
+
   it("sends a file that the worker has open, once it has opened it", async (t) => {
     const files = new FakeFiles();
     const dispatcher = createDispatcher(t, { files });

@@ -128,7 +128,7 @@ describe("a project for Cloudflare Workers", { timeout: 300_000 }, () => {
       false,
       true,
       true,
-      {},
+      { httpProtocol: "HTTP/1.1" },
     ]);
     // The promise may settle after the answer has left.
     await eventually(

@@ -130,13 +130,24 @@ describe("extendCrypto()", () => {
 });
 
 describe("defineRequestCf()", () => {
-  it("gives requests of clients an object without facts", (t) => {
+  it("gives requests of clients an object with the protocol", (t) => {
     installWebObjects();
     defineRequestCf();
     // Other files of this process compare the class with Node's own.
     t.after(() => Reflect.deleteProperty(NativeRequest.prototype, "cf"));
     const request = createRequest({ method: "GET", url: "http://a/", fields: "", body: null });
-    assert.deepEqual(Reflect.get(request, "cf"), {});
+    assert.deepEqual(Reflect.get(request, "cf"), { httpProtocol: "HTTP/1.1" });
+    const protocols = ["HTTP/1.0", "HTTP/2.0"] as const;
+    const found = protocols.map((protocol): unknown[] => {
+      const body = null;
+      const other = createRequest({ method: "GET", url: "http://a/", fields: "", body, protocol });
+      return [other, other.clone()].map((each): unknown => Reflect.get(each, "cf"));
+    });
+    const facts = [{ httpProtocol: "HTTP/1.0" }, { httpProtocol: "HTTP/2" }];
+    assert.deepEqual(
+      found,
+      facts.map((each) => [each, each]),
+    );
     assert.equal(Reflect.get(new Request(request), "cf"), undefined);
   });
 });
