@@ -43,7 +43,7 @@ export const REPLACEMENTS: Readonly<Record<string, string>> = {
   stream: "the client of a service",
   unsafe_hello_world: "a text in bindings",
   vectorize: "the client of a database",
-  version_metadata: "a text in bindings",
+  version_metadata: "a value such as { json: { id, tag, timestamp } }",
   vpc_networks: "fetch() of the address",
   vpc_services: "fetch() of the address",
   worker_loaders: "import()",

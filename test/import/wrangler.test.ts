@@ -351,6 +351,80 @@ describe("assets of wrangler.toml", () => {
   }
 });
 
+/** Takes the place of the module of the project. */
+function nameOf(name: string): string {
+  return `module ${name}`;
+}
+
+/** Evaluates a module whose imports are given. */
+function load(text: string, names: string, imports: Record<string, unknown>): unknown {
+  const body = text.replaceAll(/^import .*$/gm, "").replaceAll(/^export /gm, "");
+  // oxlint-disable-next-line no-implied-eval -- The test is about texts that become code.
+  const run = new Function(...Object.keys(imports), `${body}; return { ${names} };`);
+  return (run as (...values: unknown[]) => unknown)(...Object.values(imports));
+}
+
+describe("the modules of an import", () => {
+  it("tell for each spelling of a path whether the module is first", async (t) => {
+    const lines = `[assets]
+directory = "dist"
+run_worker_first = ["/api/*", "/a.b", "/x*/end", "!/api/docs/*"]`;
+    const { handlers } = await convert(t, lines, { files: { "dist/a": "" } });
+    const text = handlers["handlers/_first.js"] ?? "";
+    const { runFirst } = load(text, "runFirst", { run: nameOf }) as {
+      runFirst: (request: Request, context: object, next: () => string) => string;
+    };
+    const ask = (path: string, init?: RequestInit): string =>
+      runFirst(new Request(`http://a${path}`, init), { env: {} }, () => "next");
+    const first = [
+      "/api/",
+      "/api/x",
+      "/api/x/y?q=/",
+      "/%61pi/x",
+      "//api//x",
+      "/api%2Fx",
+      "/%61pi/%",
+      "/%61pi/%ff",
+      "/api\\x",
+      "/y/../api/x",
+      "/a.b",
+      "/x1/2/end",
+    ];
+    for (const path of first) assert.equal(ask(path), "module fetch", path);
+    const others = ["/", "/api", "/apix/", "/b/api/x", "/aXb", "/a.b/", "/x/ends", "/api/docs/a"];
+    for (const path of [...others, "/api/d%6Fcs/a"]) assert.equal(ask(path), "next", path);
+    assert.equal(ask("/api/x", { headers: { upgrade: "websocket" } }), "next");
+  });
+
+  it("run a function of an object and of a class", async (t) => {
+    const lines = '[[queues.consumers]]\nqueue = "a"\n[[queues.consumers]]\nqueue = "b"';
+    const { handlers } = await convert(t, lines);
+    const text = handlers["handlers/_module.js"] ?? "";
+    interface Module {
+      run: (name: string, argument: string, env: string, context: string) => unknown;
+    }
+    const worker = {
+      own: "object",
+      queue(batch: string, env: string, context: string) {
+        return [this.own, batch, env, context];
+      },
+    };
+    const object = load(text, "run", { worker }) as Module;
+    assert.deepEqual(object.run("queue", "batch", "env", "ctx"), ["object", "batch", "env", "ctx"]);
+    class Entry {
+      readonly #parts: string[];
+      constructor(context: string, env: string) {
+        this.#parts = [context, env];
+      }
+      queue(batch: string): string[] {
+        return [...this.#parts, batch];
+      }
+    }
+    const instance = load(text, "run", { worker: Entry }) as Module;
+    assert.deepEqual(instance.run("queue", "batch", "env", "ctx"), ["ctx", "env", "batch"]);
+  });
+});
+
 describe("triggers of wrangler.toml", () => {
   it("become the config of the handler", async (t) => {
     const lines = `
