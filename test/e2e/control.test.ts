@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { statusSchema } from "../../runtime/control/answers.ts";
 import type { Status } from "../../runtime/control/operations.ts";
 import { askServer } from "../helpers/ask-server.ts";
@@ -44,6 +44,16 @@ async function statusOf(server: TestServer): Promise<Status> {
   return statusSchema.parse(JSON.parse(stdout));
 }
 
+/** The status at a time when no worker is late with its answer to a ping, which the status tells, too. */
+async function steadyStatusOf(t: TestContext, server: TestServer): Promise<Status> {
+  for (;;) {
+    const status = await statusOf(server);
+    const workers = [...status.pools, ...status.retiring].flatMap((pool) => pool.workers);
+    if (workers.every(({ state }) => state !== "silent")) return status;
+    assert.ok(!t.signal.aborted);
+  }
+}
+
 function write(server: TestServer, path: string, source: string): void {
   writeFileSync(join(server.handlersDir, path), source);
 }
@@ -55,7 +65,7 @@ function valueOf(stdout: string, key: string): unknown {
   return (answer as Record<string, unknown>)[key];
 }
 
-describe("edgicorn reload", { timeout: 180_000 }, () => {
+describe("edgicorn reload", { timeout: 600_000 }, () => {
   it("waits until the new handlers serve, and says what changed", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO } });
     write(server, "index.ts", HELLO.replace("hello", "changed"));
@@ -112,15 +122,15 @@ describe("edgicorn reload", { timeout: 180_000 }, () => {
   });
 });
 
-describe("edgicorn status", { timeout: 180_000 }, () => {
+describe("edgicorn status", { timeout: 600_000 }, () => {
   it("tells which workers still answer for a generation that others have taken the place of", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": WAITS }, workers: 1 });
     const answer = server.fetch("/");
     await server.until(({ msg }) => msg === "waiting");
-    const before = await statusOf(server);
+    const before = await steadyStatusOf(t, server);
     write(server, "index.ts", HELLO);
     assert.equal((await askServer(["reload"], server.dir)).code, 0);
-    const { retiring } = await statusOf(server);
+    const { retiring } = await steadyStatusOf(t, server);
     assert.deepEqual(retiring, [{ ...before.pools[0], generation: before.generation }]);
     writeFileSync(join(server.dir, "go"), "");
     assert.equal(await (await answer).text(), "late");
@@ -170,7 +180,7 @@ describe("edgicorn status", { timeout: 180_000 }, () => {
   });
 });
 
-describe("edgicorn stop", { timeout: 180_000 }, () => {
+describe("edgicorn stop", { timeout: 600_000 }, () => {
   it("returns when the server has finished what was in flight, and is gone", async (t) => {
     const handlers = { "index.ts": HELLO, "slow.ts": LOADS_LATE.replace(/.*console.*\n/, "") };
     const waits = `
@@ -195,7 +205,7 @@ describe("edgicorn stop", { timeout: 180_000 }, () => {
   });
 });
 
-describe("a config file that is broken while the server runs", { timeout: 180_000 }, () => {
+describe("a config file that is broken while the server runs", { timeout: 600_000 }, () => {
   it("keeps no command from the server, which says with file and line what is wrong", async (t) => {
     const server = await startServer(t, {
       handlers: { "index.ts": HELLO },
@@ -228,7 +238,7 @@ describe("a config file that is broken while the server runs", { timeout: 180_00
   });
 });
 
-describe("a second server", { timeout: 180_000 }, () => {
+describe("a second server", { timeout: 600_000 }, () => {
   it("is refused where one lives that has the same state folder, which it names", async (t) => {
     const server = await shared();
     const flags = ["--state-dir", join(server.dir, ".edgicorn")];
@@ -258,7 +268,7 @@ describe("a second server", { timeout: 180_000 }, () => {
   });
 });
 
-describe("edgicorn check", { timeout: 240_000 }, () => {
+describe("edgicorn check", { timeout: 600_000 }, () => {
   it("says what is right, and does not touch a server that runs", async () => {
     const server = await shared();
     const stored = (): string[] => readdirSync(join(server.dir, ".edgicorn/generations"));

@@ -83,7 +83,7 @@ function basic(user: string, password: string): Record<string, string> {
   return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
 }
 
-describe("rules that limit and authenticate", { timeout: 180_000 }, () => {
+describe("rules that limit and authenticate", { timeout: 600_000 }, () => {
   const owner = new SuiteOwner();
   let server: TestServer;
   let client: HttpClient;
@@ -92,6 +92,8 @@ describe("rules that limit and authenticate", { timeout: 180_000 }, () => {
   const service = createServer();
 
   before(async () => {
+    // Longer than the server keeps its connections.
+    service.keepAliveTimeout = 600_000;
     service.listen(0, "127.0.0.1");
     await once(service, "listening");
     owner.after(() => {

@@ -48,7 +48,7 @@ describe("servers with one relayStore", { timeout: 300_000, skip: noRedis }, () 
   it("share the messages of topics, and purges of handlers and operators", async (t) => {
     const redis = await RedisServer.start(t);
     const config = {
-      stores: { shared: { redis: `unix:${redis.socket}` } },
+      stores: { shared: { redis: `unix:${redis.socket}`, timeout: "20s" } },
       relayStore: "shared",
       rules: [{ path: "/limited", rateLimit: { rate: "500/h", key: { header: "x-api-key" } } }],
     };

@@ -21,7 +21,7 @@ function startTokenLoad(t: TestContext, client: HttpClient, concurrency: number)
   });
 }
 
-describe("a worker that is killed under load", { timeout: 180_000 }, () => {
+describe("a worker that is killed under load", { timeout: 600_000 }, () => {
   it("costs nothing that can be sent again, and is replaced at once", async (t) => {
     const flags = ["--log-level", "debug", "--access-log", "off"];
     const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
@@ -84,9 +84,11 @@ describe("a worker that is killed under load", { timeout: 180_000 }, () => {
   });
 });
 
-describe("a worker that is stopped", { timeout: 180_000 }, () => {
+describe("a worker that is stopped", { timeout: 600_000 }, () => {
   it("holds up only what it has, and finishes that when it goes on", async (t) => {
-    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
+    // However long a slow machine needs until it goes on.
+    const flags = ["--hang-timeout", "10m", "--request-timeout", "10m"];
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
     const client = new HttpClient(t, server.http, { connections: 20 });
     const [[, stoppedPid] = [0, 0], [, otherPid] = [0, 0]] = server.workers;
     process.kill(stoppedPid, "SIGSTOP");
