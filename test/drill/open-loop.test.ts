@@ -54,7 +54,7 @@ function answerUrl(...[request, response]: Parameters<RequestListener>): void {
 const KEPT = { fresh: false, ready: 2, most: 2 };
 const FRESH = { fresh: true, ready: 0, most: Infinity };
 
-describe("OpenLoop", { timeout: 60_000 }, () => {
+describe("OpenLoop", { timeout: 600_000 }, () => {
   it("keeps connections alive, or opens one for each request", async (t) => {
     const [kept, fresh] = [await open(t, answerUrl), await open(t, answerUrl)];
     const ways = [

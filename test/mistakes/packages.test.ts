@@ -104,7 +104,7 @@ function describeTogether(
   rows: readonly Row[],
   { links = {} }: { links?: Record<string, string> } = {},
 ): void {
-  describe(`planted mistakes: ${area}`, { timeout: 180_000 }, () => {
+  describe(`planted mistakes: ${area}`, { timeout: 600_000 }, () => {
     let output = "";
     const owner = { after };
     before(async () => {
