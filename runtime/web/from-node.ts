@@ -42,7 +42,11 @@ export function fromNode(app: NodeApplication): HandlerFunction {
     const clientAddress = context?.clientAddress ?? "";
     if (app instanceof Server && app.listenerCount("upgrade") > 0 && asksForWebSocket(request)) {
       return import("./node-upgrade.ts").then(({ upgradeByServer }) =>
-        upgradeByServer(app, request, { clientAddress }),
+        upgradeByServer(app, request, {
+          clientAddress,
+          onLateError: (error) =>
+            context?.log.error({ err: error }, "WebSocket of the application failed"),
+        }),
       );
     }
     const exchange = new NodeExchange(request, {

@@ -3,6 +3,8 @@ import type { createConnection } from "node:net";
 import { Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import { isOwnCloseCode, isSendableCloseCode } from "../lib/close-codes.ts";
+import { toError } from "../lib/errors.ts";
+import { listTokens } from "../lib/list-tokens.ts";
 import { toTarget } from "./node-request.ts";
 import { NULL_BODY_STATUSES } from "./null-body-statuses.ts";
 import { PairedSocket } from "./paired-socket.ts";
@@ -23,8 +25,20 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Bytes that may wait for an application that does not read. Above that, its WebSocket is closed with 1013. */
+/**
+ * Bytes that may wait for an application that does not read, beside the last message. Above that, its WebSocket is closed
+ * with 1013.
+ */
 const MOST_WAITING_BYTES = 1024 * 1024;
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+
+export interface UpgradeOptions {
+  clientAddress: string;
+  /** Called with errors of the WebSocket after the answer, such as invalid frames of the listener. */
+  onLateError: (error: unknown) => void;
+}
 
 /**
  * Answers a request for a WebSocket by the listeners of a server for `upgrade`.
@@ -40,14 +54,19 @@ const MOST_WAITING_BYTES = 1024 * 1024;
 export async function upgradeByServer(
   server: Server,
   request: Request,
-  { clientAddress }: { clientAddress: string },
+  options: UpgradeOptions,
 ): Promise<Response> {
+  const protocols = offeredBy(request);
+  if (protocols === null) return new Response("Bad Request\n", { status: 400 });
   // Loaded with the first WebSocket only.
   const { WebSocket } = await import("ws");
   request.signal.throwIfAborted();
-  const [own, theirs] = PairedSocket.createPair({ remoteAddress: clientAddress, url: request.url });
+  const [own, theirs] = PairedSocket.createPair({
+    remoteAddress: options.clientAddress,
+    url: request.url,
+  });
   server.emit("connection", theirs);
-  const client = new WebSocket(`ws://localhost${toTarget(request.url)}`, offeredBy(request), {
+  const client = new WebSocket(`ws://localhost${toTarget(request.url)}`, protocols, {
     // The classes use only the parts of a socket that `PairedSocket` has.
     createConnection: (() => own) as unknown as typeof createConnection,
     headers: Object.fromEntries([...request.headers].filter(([name]) => !OWN_FIELDS.has(name))),
@@ -60,25 +79,42 @@ export async function upgradeByServer(
   const onAbort = (): void => client.terminate();
   request.signal.addEventListener("abort", onAbort);
   try {
-    return await answerOf(client, request);
+    return await answerOf(client, request, options.onLateError);
   } finally {
     request.signal.removeEventListener("abort", onAbort);
   }
 }
 
-function answerOf(client: WebSocket, request: Request): Promise<Response> {
+function answerOf(
+  client: WebSocket,
+  request: Request,
+  onLateError: UpgradeOptions["onLateError"],
+): Promise<Response> {
   return new Promise((resolve, reject) => {
     let fields: [string, string][] = [];
+    let isOpen = false;
+    /** An error that a listener throws would end the process. */
+    const answer = (toAnswer: () => Response): void => {
+      try {
+        resolve(toAnswer());
+      } catch (error) {
+        reject(toError(error));
+        client.terminate();
+      }
+    };
     client.once("upgrade", (message) => (fields = readFields(message)));
-    client.once("unexpected-response", (_, message) => resolve(toResponse(message)));
+    client.once("unexpected-response", (_, message) => answer(() => toResponse(message)));
     client.once("open", () => {
-      const protocol = client.protocol === "" ? {} : { protocol: client.protocol };
-      const { socket, response } = upgradeWebSocket(request, { ...protocol, headers: fields });
-      connect(socket, client);
-      resolve(response);
+      isOpen = true;
+      answer(() => {
+        const protocol = client.protocol === "" ? {} : { protocol: client.protocol };
+        const { socket, response } = upgradeWebSocket(request, { ...protocol, headers: fields });
+        connect(socket, client);
+        return response;
+      });
     });
-    // Stays: without a listener, a later error would end the process.
     client.on("error", (cause) => {
+      if (isOpen) onLateError(cause);
       const { aborted, reason } = request.signal as { aborted: boolean; reason: unknown };
       const text = `Cannot open a WebSocket: the application's listener for "upgrade" gave no valid answer (${cause.message})`;
       reject(aborted ? reason : new Error(text, { cause }));
@@ -107,8 +143,10 @@ function connect(socket: ServerSocket, client: WebSocket): void {
     socket.close(own, own === code ? reason.toString() : "");
   });
   socket.addEventListener("message", ({ data }) => {
-    client.send(data as string | ArrayBuffer);
-    if (client.bufferedAmount <= MOST_WAITING_BYTES) return;
+    if (client.bufferedAmount <= MOST_WAITING_BYTES) {
+      client.send(data as string | ArrayBuffer);
+      return;
+    }
     socket.close(1013, "the application is slow");
     client.terminate();
   });
@@ -119,9 +157,10 @@ function connect(socket: ServerSocket, client: WebSocket): void {
   });
 }
 
-function offeredBy(request: Request): string[] {
-  const offered = request.headers.get("sec-websocket-protocol");
-  return offered === null ? [] : offered.split(",").map((name) => name.trim());
+/** Returns the subprotocols that a client offers; `null`: one is not valid (RFC 6455 section 4.1). */
+function offeredBy(request: Request): string[] | null {
+  const offered = new Set(listTokens(request.headers.get("sec-websocket-protocol") ?? ""));
+  return [...offered].every((name) => TOKEN.test(name)) ? [...offered] : null;
 }
 
 function toResponse(message: IncomingMessage): Response {

@@ -91,8 +91,15 @@ describe("a Node-style server that accepts WebSockets", { timeout: 180_000 }, ()
         ["node", ["a=1"], "one"],
       );
       const client = await open("echo");
-      const large = Buffer.alloc(900_000, "0123456789");
-      for (const message of ["", "zoë ✓", Buffer.from([0, 255, 10]), Buffer.alloc(0), large]) {
+      const large = Buffer.alloc(3_000_000, "0123456789");
+      for (const message of [
+        "",
+        "zoë ✓",
+        Buffer.from([0, 255, 10]),
+        Buffer.alloc(0),
+        large,
+        large,
+      ]) {
         client.send(message);
         assert.deepEqual(await client.next(), message);
       }
@@ -133,6 +140,10 @@ describe("a Node-style server that accepts WebSockets", { timeout: 180_000 }, ()
       );
       assert.equal((await sendUpgrade(`${server.http}/sockets/cut`)).statusCode, 500);
       assert.equal((await sendUpgrade(`${server.http}/sockets/garbage`)).statusCode, 500);
+      assert.equal((await sendUpgrade(`${server.http}/sockets/status-700`)).statusCode, 500);
+      const badFrame = await open("bad-frame");
+      assert.equal((await badFrame.closed).code, 1011);
+      await server.until(({ msg }) => msg === "WebSocket of the application failed");
     });
 
     assert.equal(server.workers.size, 1, "no worker was lost");
