@@ -120,6 +120,18 @@ describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
     assert.doesNotMatch(stderr, /warn/i);
   });
 
+  it("makes a project of files alone pass the check, too", async (t) => {
+    const dir = temporaryFolder(t);
+    mkdirSync(join(dir, "dist"));
+    writeFileSync(join(dir, "dist/index.html"), "hi");
+    writeFileSync(join(dir, "wrangler.toml"), 'assets = { directory = "dist" }\n');
+    const done = await runCommand(["import", "wrangler.toml"], dir);
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    const { code, stdout, stderr } = await runCommand(["check", "--http", "0"], dir);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^ok: 0 routes/);
+  });
+
   it("serves variables, imported text and a call of itself", async () => {
     const server = await start();
     const expected = ["Notes", "<p>text</p>", 2];
@@ -175,7 +187,7 @@ describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
       "/private//report.txt",
     ];
     for (const path of paths) {
-      for (const fields of ["", PAGE]) {
+      for (const fields of ["", PAGE, "Upgrade: x\r\n", `${PAGE}Upgrade: x\r\n`]) {
         const refused = await ask(`GET ${path}`, fields);
         assert.match(refused, /^HTTP\/1\.1 (?:403|404|400) /, path);
         assert.doesNotMatch(refused, /\r\n\r\n[^]*report$/, path);

@@ -227,6 +227,10 @@ describe("server settings of wrangler.toml", () => {
   ]);
 });
 
+function hidden(...path: string[]): object {
+  return { public: "dist", rules: [{ path, respond: { status: 404 } }] };
+}
+
 describe("assets of wrangler.toml", () => {
   const files = { "dist/index.html": "hi" };
   const dist = { public: "dist", cleanUrls: "redirect" };
@@ -290,6 +294,69 @@ describe("assets of wrangler.toml", () => {
     { files: { ...files, "dist/.assetsignore": "# no\n_worker.js\n/a/b.txt\n*.map\n.git\n" } },
   );
 
+  const pages = ["/_worker.js/**", "/_routes.json/**"];
+  const modes: readonly [name: string, files: string[], lines: string, Expected][] = [
+    ["that is not built yet", [], "", [hidden(...pages), [/^todo: .*build the project/]]],
+    ["without a module", ["index.html"], "", [hidden(...pages), []]],
+    ["of the advanced mode", ["_worker.js"], "", [hidden(...pages), [/^todo: .*as main, /]]],
+    ["of a folder", ["_worker.js/index.js"], "", [hidden(...pages), [/^todo: .*as main, /]]],
+    [
+      "whose module is main",
+      ["_worker.js/index.js", "_routes.json"],
+      'main = "dist/_worker.js/index.js"\n',
+      [
+        {
+          ...hidden("/_worker.js/index.js/**", ...pages),
+          bindings: { ASSETS: { assets: true } },
+        },
+        [/^changed: the rule answers/, /^changed: the module answers at all paths/],
+      ],
+    ],
+  ];
+  type Expected = readonly [config: object, remarks: RegExp[]];
+  for (const [name, built, lines, [config, patterns]] of modes) {
+    it(`reads a project of Pages ${name}`, async (t) => {
+      const dir = folder(t, {
+        ...Object.fromEntries(built.map((each) => [`dist/${each}`, MODULE])),
+        "wrangler.toml": `${lines}pages_build_output_dir = "dist"`,
+      });
+      const found = await read(dir, "wrangler.toml");
+      assert.deepEqual(found.config, config);
+      const shown = found.remarks.map(({ kind, reason }) => `${kind}: ${reason}`);
+      assert.equal(shown.length, patterns.length, shown.join("\n"));
+      for (const [index, pattern] of patterns.entries()) assert.match(shown[index] ?? "", pattern);
+      const isFirst = "handlers/_first.js" in found.handlers;
+      assert.equal(isFirst, lines !== "", "the module comes before files, as in Pages");
+    });
+  }
+
+  it("hides a module of Pages that the folder of assets has", async (t) => {
+    const built = { "dist/_worker.js": MODULE };
+    const { config } = await convert(t, 'assets = { directory = "dist" }', { files: built });
+    const rule = { path: ["/_worker.js/**"], respond: { status: 404 } };
+    assert.deepEqual(config["rules"], [rule]);
+  });
+
+  it("hides names of .assetsignore at every depth, and pages also without .html", async (t) => {
+    const { config, remarks } = await convert(t, 'assets = { directory = "dist" }', {
+      files: {
+        "dist/.assetsignore": "notes\n/top\nindex.html\n",
+        "dist/a/notes/b/notes": "",
+        "dist/a/top": "",
+        "dist/a/index.html": "",
+        "dist/.git/notes": "",
+        "dist/a/b c/notes": "",
+      },
+    });
+    const path = ["/notes/**", "/a/notes/**", "/top/**", "/index.html/**", "/a/index.html/**"];
+    const rule = { path: [...path, "/", "/a"], respond: { status: 404 } };
+    assert.deepEqual(config["rules"], [rule]);
+    assert.deepEqual(
+      remarks.map(({ kind, line }) => `${kind} ${line}`),
+      ["lost notes (a/b c/notes)", "changed assets.directory", "changed /, /a"],
+    );
+  });
+
   it("hides a module within the folder", async (t) => {
     const dir = folder(t, {
       "dist/_worker.js": MODULE,
@@ -311,7 +378,8 @@ describe("assets of wrangler.toml", () => {
         '{ "assets": { "directory": "dist", "not_found_handling": "single-page-application" } }',
     });
     const { config, handlers } = await read(dir, "wrangler.jsonc");
-    assert.deepEqual([config, handlers], [{ ...dist, spa: true }, {}]);
+    const expected = [{ ...dist, spa: true }, { "handlers/.gitkeep": "" }];
+    assert.deepEqual([config, handlers], expected);
   });
 
   it("writes no middleware where files come first", async (t) => {
@@ -368,14 +436,15 @@ describe("the modules of an import", () => {
   it("tell for each spelling of a path whether the module is first", async (t) => {
     const lines = `[assets]
 directory = "dist"
-run_worker_first = ["/api/*", "/a.b", "/x*/end", "!/api/docs/*"]`;
+run_worker_first = ["/api/*", "/a.b", "/x*/end", "!/api/docs/*", "/my%20files/*", "/100%/%61/*",
+  "/caf\u00e9/*", "/line\\nend/*", "//twice//*", "/%2A/*"]`;
     const { handlers } = await convert(t, lines, { files: { "dist/a": "" } });
     const text = handlers["handlers/_first.js"] ?? "";
     const { runFirst } = load(text, "runFirst", { run: nameOf }) as {
       runFirst: (request: Request, context: object, next: () => string) => string;
     };
-    const ask = (path: string, init?: RequestInit): string =>
-      runFirst(new Request(`http://a${path}`, init), { env: {} }, () => "next");
+    const ask = (path: string, headers = {}): string =>
+      runFirst(new Request(`http://a${path}`, { headers }), { env: {} }, () => "next");
     const first = [
       "/api/",
       "/api/x",
@@ -389,11 +458,25 @@ run_worker_first = ["/api/*", "/a.b", "/x*/end", "!/api/docs/*"]`;
       "/y/../api/x",
       "/a.b",
       "/x1/2/end",
+      "/api/%0a",
+      "/my%20files/a.txt",
+      "/my files/a.txt",
+      "/100%/a/x",
+      "/100%25/a/x",
+      "/caf%C3%A9/x",
+      "/line%0Aend/x",
+      "/twice/x",
+      "/*/x",
     ];
-    for (const path of first) assert.equal(ask(path), "module fetch", path);
+    // A field of the client changes nothing.
+    const fields = [{}, { upgrade: "x" }, { upgrade: "websocket", connection: "upgrade" }];
+    for (const path of first) {
+      for (const headers of [...fields, { "sec-fetch-mode": "navigate" }]) {
+        assert.equal(ask(path, headers), "module fetch", `${path} ${JSON.stringify(headers)}`);
+      }
+    }
     const others = ["/", "/api", "/apix/", "/b/api/x", "/aXb", "/a.b/", "/x/ends", "/api/docs/a"];
-    for (const path of [...others, "/api/d%6Fcs/a"]) assert.equal(ask(path), "next", path);
-    assert.equal(ask("/api/x", { headers: { upgrade: "websocket" } }), "next");
+    for (const path of [...others, "/api/d%6Fcs/a", "/b/x"]) assert.equal(ask(path), "next", path);
   });
 
   it("run a function of an object and of a class", async (t) => {

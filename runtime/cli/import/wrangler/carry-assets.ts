@@ -1,24 +1,19 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join, relative, resolve, sep } from "node:path";
+import { existsSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { Section } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
+import { hideAssets } from "./hide-assets.ts";
 import { type Item, Table } from "./item.ts";
 import { readCompatibility } from "./read-compatibility.ts";
+import { reportUnknown } from "./report-unknown.ts";
 import { setBinding } from "./set-binding.ts";
+import { toWord } from "./to-word.ts";
 
 /** Keys that name files for visitors. */
 export const ASSET_CARRIERS: Readonly<Record<string, CarryKey>> = {
   assets: carryAssets,
   site: carrySite,
-  pages_build_output_dir: (item, carrying) => {
-    setPublic(item, carrying);
-    if (existsSync(join(carrying.places.folder, "functions"))) {
-      carrying.report.lost(
-        { ...item.where, text: "functions/" },
-        "functions of Pages are not imported: write handlers with the same paths",
-      );
-    }
-  },
+  pages_build_output_dir: carryPages,
 };
 
 /** The name of the binding that the modules of this import use where the project has none. */
@@ -99,6 +94,36 @@ function setPages(assets: Table, { config, report }: Carrying): void {
   }
 }
 
+function carryPages(item: Item, carrying: Carrying): void {
+  const { config, report, draft, keys, places } = carrying;
+  setPublic(item, carrying);
+  const dir = resolve(places.folder, item.text());
+  const isOwn = (keys.get("main")?.content ?? null) !== null;
+  if (isOwn) {
+    // The module of the advanced mode answers all requests, and asks for files by this name.
+    draft.first = "all";
+    setBinding("ASSETS", new Section({ assets: true }), { config, report, item });
+  } else if (existsSync(join(dir, "_worker.js"))) {
+    const path = toWord(relative(places.folder, join(dir, "_worker.js")));
+    report.todo(
+      { ...item.where, text: path },
+      "this module answers no request yet: name its file as main, and import again",
+    );
+  }
+  if (isOwn && existsSync(join(dir, "_routes.json"))) {
+    report.changed(
+      { ...item.where, text: toWord(relative(places.folder, join(dir, "_routes.json"))) },
+      "the module answers at all paths, also at those of exclude",
+    );
+  }
+  if (existsSync(join(places.folder, "functions"))) {
+    report.lost(
+      { ...item.where, text: "functions/" },
+      "functions of Pages are not imported: write handlers with the same paths",
+    );
+  }
+}
+
 function carrySite(item: Item, carrying: Carrying): void {
   const { report } = carrying;
   const site = new Table(item);
@@ -117,13 +142,6 @@ function carrySite(item: Item, carrying: Carrying): void {
   reportUnknown(site, ["bucket", "include", "exclude", "entry-point"], carrying);
 }
 
-/** Reports keys of a table that Workers does not know either. */
-export function reportUnknown(table: Table, known: readonly string[], { report }: Carrying): void {
-  for (const other of table.others(known)) {
-    report.lost(other.where, `this key is not known, expected one of ${known.join(", ")}`);
-  }
-}
-
 function setPublic(item: Item, carrying: Carrying): void {
   const { config, report, places } = carrying;
   const dir = resolve(places.folder, item.text());
@@ -133,50 +151,5 @@ function setPublic(item: Item, carrying: Carrying): void {
   } else if (!existsSync(dir)) {
     report.todo(item.where, "there is no such folder yet: build the project first");
   }
-  hidePaths(dir, item, carrying);
-}
-
-function toWord(path: string): string {
-  return path === "" ? "." : path.split(sep).join("/");
-}
-
-/** Refuses files of the folder that Workers does not upload: those of `.assetsignore`, and the module itself. */
-function hidePaths(dir: string, item: Item, { config, report, places, keys }: Carrying): void {
-  const main = keys.get("main");
-  const own = main === undefined ? ".." : relative(dir, resolve(places.folder, main.text()));
-  const hidden = own.startsWith("..") ? [] : [toWord(own)];
-  for (const [index, text] of readLines(join(dir, ".assetsignore")).entries()) {
-    const pattern = text.trim();
-    if (pattern === "" || pattern.startsWith("#")) continue;
-    const name = pattern.replace(/^\/|\/$/g, "");
-    if (/^[\w.@-]+(?:\/[\w.@-]+)*$/.test(name)) hidden.push(name);
-    else {
-      const file = toWord(relative(places.cwd, join(dir, ".assetsignore")));
-      report.lost(
-        { place: `${file}:${index + 1}`, text: pattern },
-        "these files are served: move them out of the folder, or add a rule for their paths with respond",
-      );
-    }
-  }
-  // A name that begins with a dot is not served.
-  const paths = [...new Set(hidden)].filter((name) => !/(?:^|\/)\./.test(name));
-  if (paths.length === 0) return;
-  const rule = new Section({
-    path: paths.map((name) => `/${name}/**`),
-    respond: new Section({ status: 404 }),
-  });
-  config.set("rules", [rule]);
-  report.changed(
-    item.where,
-    `the rule answers ${paths.join(", ")} with 404, at the top of the folder`,
-  );
-}
-
-function readLines(file: string): string[] {
-  try {
-    return readFileSync(file, "utf8").split("\n");
-  } catch {
-    // Few folders have such a file.
-    return [];
-  }
+  hideAssets(dir, item, carrying);
 }

@@ -1,7 +1,7 @@
 import { toHostName } from "../../../config/host-name.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
-import { reportUnknown } from "./carry-assets.ts";
 import { type Item, Table } from "./item.ts";
+import { reportUnknown } from "./report-unknown.ts";
 
 /** Keys about hosts, ports, limits and the build. */
 export const SERVER_CARRIERS: Readonly<Record<string, CarryKey>> = {

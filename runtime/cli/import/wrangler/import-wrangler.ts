@@ -67,10 +67,13 @@ export async function importWrangler(
     if (config.get("public") === undefined && existsSync(join(cwd, "public"))) {
       config.set("public", false);
     }
-    if (main === null) return { config, handlers: new Map(), secrets };
     const folder = pickFolder(cwd);
     if (folder !== "handlers") config.set("handlers", folder);
-    const handlers = writeHandlers(draft, { folder, main, source: word });
+    const handlers =
+      main === null
+        ? // The server does not start without the folder.
+          new Map([[`${folder}/.gitkeep`, ""]])
+        : writeHandlers(draft, { folder, main, source: word });
     return { config, handlers, secrets };
   });
 }

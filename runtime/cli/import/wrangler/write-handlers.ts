@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { Section } from "../section.ts";
 import { writeValue } from "../write-config.ts";
 import type { First } from "./carry-assets.ts";
+import { toExpressions } from "./path-expressions.ts";
 
 /** Facts from which the modules of an import are written. */
 export interface HandlerDraft {
@@ -190,20 +191,10 @@ function writeFirst(first: First): string[] {
     "",
     "/** Lets the module answer in place of a file. Other requests reach it by their route. */",
     "export function runFirst(request, context, next) {",
-    '  if (!isFirst(request) || request.headers.has("upgrade")) return next();',
+    "  if (!isFirst(request)) return next();",
     '  return run("fetch", request, context.env, context);',
     "}",
   ];
-}
-
-/** Returns an expression for each pattern of Workers, whose `*` is any text. */
-function toExpressions(patterns: readonly string[]): string {
-  const expressions = patterns.map((pattern) => {
-    const parts = pattern.split("*");
-    const plain = parts.map((part) => part.replaceAll(/[/\\^$.+?()[\]{}|]/g, "\\$&"));
-    return `/^${plain.join(".*")}$/`;
-  });
-  return expressions.join(", ");
 }
 
 function writeModule(path: string): string[] {
