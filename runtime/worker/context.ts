@@ -75,10 +75,12 @@ export class ExchangeContext implements Context {
   /**
    * Asks the primary to answer a request whose handler failed. Resolves to `true` when it does: the worker then sends nothing.
    *
-   * @returns `null` unless the handler has called `passThroughOnException()`.
+   * @returns `null` unless the handler has called `passThroughOnException()`, and for each call after the first.
    */
   static passOn(context: Context): Promise<boolean> | null {
     if (!(#passesOn in context) || !context.#passesOn) return null;
+    // A failure of the answer to the failure must not ask again.
+    context.#passesOn = false;
     return context.#scope.passed.ask(context.#facts.id);
   }
 

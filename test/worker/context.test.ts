@@ -82,6 +82,7 @@ describe("ExchangeContext", () => {
     const { passThroughOnException } = context;
     passThroughOnException();
     assert.equal(await ExchangeContext.passOn(context), true);
+    assert.equal(ExchangeContext.passOn(context), null, "once for a request");
   });
 
   it("follows promises with a waitUntil() that was taken off it", async () => {
