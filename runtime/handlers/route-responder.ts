@@ -199,7 +199,8 @@ export class RouteResponder implements Responder {
     const { dispatcher } = this.pool;
     const own = { requestTimeoutMs: timeoutMs, reserved: true };
     const rules = { ...this.rulesOf(client.head.method), ...own };
-    const exchange = this.#exchangeOf(client, target, rules, null);
+    // The reload must learn of a failure.
+    const exchange = { ...this.#exchangeOf(client, target, rules, null), standIn: null };
     if (lane === null) dispatcher.admit(client, exchange);
     else dispatcher.admitTo(lane, client, exchange);
   }
@@ -261,7 +262,7 @@ export class RouteResponder implements Responder {
     intake: RequestIntake | null,
   ): ExchangeOptions {
     const { requestTimeoutMs: timeoutMs, timeoutSetting, buffering, reserved } = rules;
-    const { standIn } = this.#options.slot;
+    const standIn = target.standsAlone === true ? null : this.#options.slot.standIn;
     const url = client.head.origin + target.pathname + target.search;
     const { params } = target;
     const { route } = this.#options;

@@ -23,6 +23,8 @@ export interface ParsedTarget {
   settings?: Partial<RouteSettings>;
   /** The path of the client, if a rule of `_redirects` has changed it. */
   rewrittenFrom?: string;
+  /** The handler alone may answer, also if it fails: nothing stands in for it. Absent for requests of visitors. */
+  standsAlone?: boolean;
 }
 
 /** A target that is not a valid URL. It is answered with 400. */

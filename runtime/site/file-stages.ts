@@ -48,23 +48,37 @@ export function createFileStages(parts: FileStagesParts): FileStages {
   // Names of files and their methods are not told where middleware guards the files.
   const guarded = (stage: Stage): Stage =>
     routes?.guardsFiles === true ? unlessGuarded(routes, stage) : stage;
-  const toApplication = (found: RouteFinder | null, page: string): Stage =>
-    labelled("spa", folder.withHeaders(answerApplication({ routes: found, files: pages }, page)));
   const withoutRoute = [labelled("methods of files", guarded(refuseMethods(parts)))];
   if (config.listing) {
     withoutRoute.push(labelled("listing", folder.withHeaders(guarded(answerListing(parts)))));
   }
   if (config.spa !== null) {
-    withoutRoute.push(toApplication(routes, config.spa));
+    const application = answerApplication({ routes, files: pages }, config.spa);
+    withoutRoute.push(labelled("spa", folder.withHeaders(application)));
   }
   return {
     beforeRoutes: [labelled("files", folder.around(answerFile(parts)))],
     withoutRoute,
     afterRoutes: [labelled("404.html", folder.withHeaders(answerNotFoundPage({ files: pages })))],
-    standIns: {
-      file: labelled("files", folder.withHeaders(answerFile(parts))),
-      page: config.spa === null ? null : toApplication(null, config.spa),
-    },
+    standIns: createStandIns(parts, (stage) => folder.withHeaders(guarded(stage))),
+  };
+}
+
+/**
+ * Creates the stages that answer in place of a failed handler.
+ *
+ * @param around Adds the header rules, and leaves the stage out for paths whose files middleware guards. The middleware would run
+ *   as a second exchange with the id of the first one, which is still in flight.
+ */
+function createStandIns(
+  { config, files }: FileStagesParts,
+  around: (stage: Stage) => Stage,
+): FileStages["standIns"] {
+  const file: Stage = (client, target) => (files.answer(client, target) ? "done" : "next");
+  const page = config.spa === null ? null : answerApplication({ routes: null, files }, config.spa);
+  return {
+    file: labelled("files", around(file)),
+    page: page === null ? null : labelled("spa", around(page)),
   };
 }
 

@@ -54,6 +54,7 @@ before(async () => {
       "[...path].ts": one,
       "_middleware.ts": `export default (request, context, next) => next();`,
       "spooled/[name].ts": `export const config = { overflow: "spool" };\n${one}`,
+      "checks/[name].ts": `export const config = { cache: true };\n${one}`,
       "cached/[name].ts": `export const config = { cache: true };
         let asked = 0;
         export default (request, { passThroughOnException }) => {
@@ -66,8 +67,17 @@ before(async () => {
       "edgicorn.config.json": JSON.stringify({
         proxy: upstream.url,
         bodyLimit: "16mb",
+        rules: [
+          { path: "/staff/**", forwardAuth: { url: "/check/throws", copy: ["x-user"] } },
+          { path: "/vault/**", forwardAuth: { url: "/checks/throws" } },
+        ],
         sites: {
-          "app.test": { proxy: "off", spa: true },
+          "app.test": {
+            proxy: "off",
+            spa: true,
+            rules: [{ path: "/staff/**", forwardAuth: { url: "/api/throws" } }],
+          },
+          "guard.test": { proxy: "off", spa: true },
           "bare.test": { proxy: "off" },
         },
       }),
@@ -80,6 +90,11 @@ before(async () => {
           passThroughOnException();
           throw new Error("in the middleware");
         };`,
+      "sites/guard.test/public/index.html": "<p>guarded application</p>",
+      "sites/guard.test/public/plain.txt": "guarded file",
+      "sites/guard.test/handlers/_middleware.ts": `export const config = { files: true };
+        export default (request, context, next) => next();`,
+      "sites/guard.test/handlers/api/[name].ts": one,
       "sites/bare.test/handlers/[name].ts": one,
       "sites/bare.test/handlers/_error.ts": `export default (error) => new Response("error page: " + error.message);`,
     },
@@ -199,6 +214,23 @@ describe("passThroughOnException()", { timeout: 300_000 }, () => {
   it("sends the file whose middleware failed", async () => {
     const headers = { host: "app.test" };
     assert.deepEqual(await ask("/secret/page.txt", { headers }), [200, "guarded file"]);
+  });
+
+  it("does not let a request pass whose check failed", async () => {
+    assert.deepEqual(await ask("/check/throws"), [203, `GET /check/throws ${hashOf("")}`]);
+    // A check by a handler, and one by a handler behind the response cache.
+    for (const path of ["/staff/fine", "/vault/fine"])
+      assert.equal((await ask(path))[0], 502, path);
+    const headers = { host: "app.test", accept: "text/html" };
+    assert.deepEqual(await ask("/api/throws", { headers }), [200, "<p>application</p>"]);
+    assert.equal((await ask("/staff/x", { headers }))[0], 502);
+  });
+
+  it("answers 500 where middleware guards the page of the application", async () => {
+    const headers = { host: "guard.test", accept: "text/html" };
+    assert.deepEqual(await ask("/other", { headers }), [200, "<p>guarded application</p>"]);
+    assert.equal((await ask("/api/throws", { headers }))[0], 500);
+    assert.deepEqual(await ask("/plain.txt", { headers }), [200, "guarded file"]);
   });
 
   it("leaves the answer to _error in a site without files and upstreams", async () => {
