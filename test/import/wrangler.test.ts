@@ -135,7 +135,92 @@ describe("bindings of wrangler.toml", () => {
       { bindings: { JOBS: "x" } },
       [/another binding has the name JOBS/],
     ],
+    [
+      'name = "a"\nservices = [{ binding = "A", service = "a", environment = "production", remote = true }, { binding = "B", service = "a", environment = "old" }]',
+      { bindings: { A: { service: "default" }, B: { service: "default" } } },
+      [/^changed .* services\[1\]\.environment: calls reach the environment of this import/],
+    ],
   ]);
+});
+
+describe("keys within tables of wrangler.toml", () => {
+  const inner: readonly [lines: string, key: string, near: string][] = [
+    ['[triggers]\ncron = ["* * * * *"]', "triggers.cron", "crons"],
+    ["[queues]\nconsumer = []", "queues.consumer", "consumers"],
+    [
+      '[[queues.producers]]\nbinding = "A"\nqueue = "a"\ndelivery_delai = 5',
+      "queues.producers[0].delivery_delai",
+      "delivery_delay",
+    ],
+    [
+      '[[queues.consumers]]\nqueue = "a"\nmax_retrys = 5',
+      "queues.consumers[0].max_retrys",
+      "max_retries",
+    ],
+    [
+      '[[queues.consumers]]\nqueue = "a"\nmax_retries = 1\nmax_batch_sizes = 5',
+      "queues.consumers[0].max_batch_sizes",
+      "max_batch_size",
+    ],
+    ['[[kv_namespaces]]\nbinding = "A"\nidd = "a"', "kv_namespaces[0].idd", "id"],
+    [
+      '[[services]]\nbinding = "A"\nservice = "a"\nentry_point = "B"\n[[services]]\nbinding = "B"\nservice = "a"',
+      "services[0].entry_point",
+      "entrypoint",
+    ],
+    [
+      '[[ratelimits]]\nname = "L"\nnamespace = "1"\nnamespace_ids = "1"\nsimple = { limit = 1, period = 10 }',
+      "ratelimits[0].namespace_ids",
+      "namespace_id",
+    ],
+    [
+      '[[ratelimits]]\nname = "L"\nsimple = { limit = 1, period = 10, perod = 60 }',
+      "ratelimits[0].simple.perod",
+      "period",
+    ],
+  ];
+  for (const [lines, key, near] of inner) {
+    it(`are reported with the nearest one: ${key}`, async (t) => {
+      const { remarks } = await convert(t, lines);
+      const found = remarks.find(({ line }) => line === key);
+      assert.equal(found?.kind, "lost");
+      assert.match(found.reason, /^this key is not known, expected one of /);
+      assert.ok(found.reason.endsWith(`: did you mean ${near}?`), found.reason);
+    });
+  }
+
+  it("need no look if they are about development or have no effect", async (t) => {
+    const lines = `
+[[kv_namespaces]]
+binding = "A"
+id = "1"
+preview_id = "2"
+remote = true
+[[queues.producers]]
+binding = "B"
+queue = "b"
+remote = true
+[[queues.consumers]]
+queue = "b"
+type = "worker"
+visibility_timeout_ms = 5000
+`;
+    const { remarks, exitCode } = await convert(t, lines);
+    assert.equal(exitCode, 0);
+    assert.deepEqual(
+      remarks.map(({ kind, line }) => `${kind} ${line}`),
+      [
+        "unused kv_namespaces[0].preview_id",
+        "unused kv_namespaces[0].remote",
+        "unused queues.producers[0].remote",
+        "unused queues.consumers[0].visibility_timeout_ms",
+      ],
+    );
+  });
+});
+
+describe("stores of wrangler.toml", () => {
+  testCases([['[[kv_namespaces]]\nbinding = "A"', { bindings: { A: { kv: "a" } } }, []]]);
 });
 
 describe("kinds of wrangler.toml without a counterpart", () => {
@@ -624,6 +709,21 @@ dev = { port = 1 }
     assert.ok(shown.includes("lost env.bare.dev: only the top of the file has dev"));
   });
 
+  const services =
+    'services = [{ binding = "SELF", service = "shop-live" }, { binding = "TOP", service = "shop" }]';
+  const names: readonly [name: string, own: string, self: string[]][] = [
+    ["are NAME-ENVIRONMENT without a name of their own", "", ["SELF"]],
+    ["have a name of their own", 'name = "shop"\n', ["TOP"]],
+  ];
+  for (const [name, own, self] of names) {
+    it(name, async (t) => {
+      const text = `name = "shop"\n[env.live]\n${own}${services}`;
+      const { config } = await convert(t, text, { environment: "live" });
+      const bindings = Object.fromEntries(self.map((each) => [each, { service: "default" }]));
+      assert.deepEqual(config["bindings"], bindings);
+    });
+  }
+
   it("that the file does not have are refused with the nearest name", async (t) => {
     await assert.rejects(convert(t, lines, { environment: "stagin" }), {
       code: "ERR_CONFIG",
@@ -683,6 +783,38 @@ describe("secrets of a project for Workers", () => {
     assert.equal(readFileSync(join(dir, "secrets/B"), "utf8"), "mine\n");
     assert.equal(existsSync(join(dir, "secrets/A")), false);
   });
+});
+
+describe("the .gitignore of secrets", () => {
+  const cases: readonly [
+    name: string,
+    files: Record<string, string>,
+    expected: string,
+    remark: string | null,
+  ][] = [
+    ["is new in a new folder", {}, "*\n", null],
+    ["names the new files in a folder with others", { "secrets/C": "1" }, "/A\n/B\n/D\n", null],
+    ["covers all", { "secrets/.gitignore": "*\n!.gitignore\n" }, "*\n!.gitignore\n", null],
+    ["covers each", { "secrets/.gitignore": "A\n/B\nD\r\n" }, "A\n/B\nD\r\n", null],
+    ["covers some", { "secrets/.gitignore": "A\n# B\n" }, "A\n# B\n", "B, D"],
+    ["has exceptions", { "secrets/.gitignore": "*\n!B\n" }, "*\n!B\n", "A, B, D"],
+  ];
+  for (const [name, files, expected, remark] of cases) {
+    it(name, async (t) => {
+      const dir = folder(t, {
+        ...files,
+        ".dev.vars": "A=1\nB=2\n",
+        "wrangler.toml": 'main = "src/index.ts"\nsecrets = { required = ["A", "D"] }',
+      });
+      const { remarks } = await read(dir, "wrangler.toml");
+      const found = remarks.find(({ place }) => place === "secrets/.gitignore");
+      assert.equal(found?.line ?? null, remark);
+      if (found !== undefined) assert.equal(found.kind, "todo");
+      const options = { words: ["wrangler.toml"], environment: null, json: false, cwd: dir };
+      await runImport({ ...options, env: process.env });
+      assert.equal(readFileSync(join(dir, "secrets/.gitignore"), "utf8"), expected);
+    });
+  }
 });
 
 describe("mistakes in wrangler.toml", () => {

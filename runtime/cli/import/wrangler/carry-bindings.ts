@@ -3,6 +3,7 @@ import { Section, type Value } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { isItems, type Item, Table } from "./item.ts";
 import { readCompatibility } from "./read-compatibility.ts";
+import { reportUnknown, reportUnused } from "./report-unknown.ts";
 import { setBinding } from "./set-binding.ts";
 import { LOST } from "./wrangler-keys.ts";
 
@@ -46,6 +47,9 @@ function hasProcessEnv(keys: ReadonlyMap<string, Item>): boolean {
   return flags.includes("nodejs_compat") && date >= "2025-04-01";
 }
 
+/** Keys of bindings that are about development alone. */
+const DEV_ONLY = { preview_id: "about wrangler dev", remote: "about wrangler dev" };
+
 function carryNamespaces(item: Item, { config, report }: Carrying): void {
   const spaces = new Map<string, string>();
   for (const namespace of item.tables()) {
@@ -54,6 +58,8 @@ function carryNamespaces(item: Item, { config, report }: Carrying): void {
     const space = spaces.get(id) ?? pickName(binding, [...spaces.values()]);
     spaces.set(id, space);
     setBinding(binding, new Section({ kv: space }), { config, report, item: namespace.item });
+    reportUnused(namespace, DEV_ONLY, { report });
+    reportUnknown(namespace, ["binding", "id", ...Object.keys(DEV_ONLY)], { report });
   }
 }
 
@@ -68,7 +74,10 @@ function pickName(binding: string, taken: readonly string[]): string {
   return name;
 }
 
-function carryServices(item: Item, { config, report, keys }: Carrying): void {
+const SERVICE_KEYS = ["binding", "service", "environment", "entrypoint", "props", "remote"];
+
+function carryServices(item: Item, carrying: Carrying): void {
+  const { config, report, keys } = carrying;
   const own = keys.get("name")?.content;
   for (const service of item.tables()) {
     const name = service.need("binding").text();
@@ -76,6 +85,8 @@ function carryServices(item: Item, { config, report, keys }: Carrying): void {
     const entrypoint = service.get("entrypoint");
     const props = service.get("props");
     const line = { ...service.item.where, text: `${service.item.path} ${name}` };
+    reportUnused(service, { remote: DEV_ONLY.remote }, { report });
+    reportUnknown(service, SERVICE_KEYS, { report });
     if (entrypoint !== null) {
       report.lost(
         line,
@@ -87,6 +98,7 @@ function carryServices(item: Item, { config, report, keys }: Carrying): void {
         report,
         item: service.item,
       });
+      reportEnvironment(service, carrying);
       if (props !== null) report.lost(props.where, "context.props is empty: send fields instead");
     } else {
       report.lost(
@@ -97,11 +109,20 @@ function carryServices(item: Item, { config, report, keys }: Carrying): void {
   }
 }
 
+/** Reports the environment of a call to the project itself, unless it is the usual one. */
+function reportEnvironment(service: Table, { report }: Carrying): void {
+  const environment = service.get("environment");
+  if (environment === null || environment.text() === "production") return;
+  report.changed(environment.where, "calls reach the environment of this import");
+}
+
 function toHost(service: string): string {
   return `${service.toLowerCase().replaceAll("_", "-")}.internal`;
 }
 
 const DAY_SECONDS = 86_400;
+
+const LIMIT_KEYS = ["name", "binding", "namespace_id", "simple", "type"];
 
 function carryLimit(limit: Table, { config, report }: Carrying): void {
   const name = (limit.get("name") ?? limit.need("binding")).text();
@@ -111,6 +132,8 @@ function carryLimit(limit: Table, { config, report }: Carrying): void {
     period: `${simple.need("period").count(1, DAY_SECONDS)}s`,
   });
   setBinding(name, new Section({ rateLimit: value }), { config, report, item: limit.item });
+  reportUnknown(limit, LIMIT_KEYS, { report });
+  reportUnknown(simple, ["limit", "period"], { report });
 }
 
 function carryUnsafe(item: Item, carrying: Carrying): void {

@@ -3,6 +3,7 @@ import { QUEUE_NAME } from "../../../config/queue-config.ts";
 import { Section } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { type Item, Table } from "./item.ts";
+import { reportUnknown, reportUnused } from "./report-unknown.ts";
 import { setBinding } from "./set-binding.ts";
 
 /** Keys that let a module run without a request. */
@@ -13,6 +14,7 @@ export const TRIGGER_CARRIERS: Readonly<Record<string, CarryKey>> = {
 
 function carryTriggers(item: Item, { report, draft }: Carrying): void {
   const triggers = new Table(item);
+  reportUnknown(triggers, ["crons"], { report });
   for (const cron of triggers.get("crons")?.list() ?? []) {
     const written = cron.text().trim().replaceAll(/\s+/g, " ");
     const expression = toCron(written);
@@ -53,10 +55,13 @@ export function toCron(expression: string): string {
 function carryQueues(item: Item, carrying: Carrying): void {
   const { config, report, draft } = carrying;
   const queues = new Table(item);
+  reportUnknown(queues, ["producers", "consumers"], { report });
   for (const producer of queues.get("producers")?.tables() ?? []) {
     const binding = producer.need("binding").text();
     const queue = toQueueName(producer.need("queue"));
     setBinding(binding, new Section({ queue }), { config, report, item: producer.item });
+    reportUnused(producer, { remote: "about wrangler dev" }, { report });
+    reportUnknown(producer, ["binding", "queue", "delivery_delay", "remote"], { report });
     const delay = producer.get("delivery_delay");
     if (delay !== null && delay.count(0, 86_400) > 0) {
       const seconds = delay.count(0, 86_400);
@@ -75,9 +80,27 @@ function carryQueues(item: Item, carrying: Carrying): void {
   }
 }
 
+const CONSUMER_KEYS = [
+  "queue",
+  "type",
+  "max_batch_size",
+  "max_batch_timeout",
+  "max_retries",
+  "max_concurrency",
+  "retry_delay",
+  "dead_letter_queue",
+  "visibility_timeout_ms",
+];
+
 function toConsumer(consumer: Table, { report }: Carrying): Section | null {
   const name = toQueueName(consumer.need("queue"));
   const line = { ...consumer.item.where, text: `${consumer.item.path} ${name}` };
+  reportUnused(
+    consumer,
+    { visibility_timeout_ms: "about messages that are pulled over HTTP" },
+    { report },
+  );
+  reportUnknown(consumer, CONSUMER_KEYS, { report });
   if (consumer.get("type")?.text() === "http_pull") {
     report.lost(line, "messages cannot be pulled over HTTP: write queue() in the module");
     return null;

@@ -1,12 +1,12 @@
 import { pickNearest } from "../../../lib/nearest.ts";
 import { RuntimeError } from "../../../lib/errors.ts";
 import type { Report } from "../report.ts";
-import { type Item, Table } from "./item.ts";
+import { Item, Table } from "./item.ts";
 import { BINDING_KEYS, TOP_LEVEL_ONLY } from "./wrangler-keys.ts";
 
 /**
  * Returns the keys that hold in an environment, by the rules of Workers: it inherits all keys that it does not have, but for
- * bindings, variables and `define`. Keys of the whole file are not its own.
+ * bindings, variables and `define`. Keys of the whole file are not its own. Without a name of its own it is `NAME-ENVIRONMENT`.
  *
  * @param name `null`: the top of the file.
  * @throws RuntimeError `ERR_CONFIG` for an environment that the file does not have.
@@ -38,7 +38,12 @@ export function chooseEnvironment(
   // Routes are one key of two names.
   const hasRoutes = members.has("route") || members.has("routes");
   const base = hasRoutes ? without(inherited, ["route", "routes"]) : inherited;
-  return new Map([...base, ...without(members, [...TOP_LEVEL_ONLY])]);
+  const keys = new Map([...base, ...without(members, [...TOP_LEVEL_ONLY])]);
+  const named = top.get("name");
+  if (!members.has("name") && typeof named?.content === "string") {
+    keys.set("name", new Item(`${named.content}-${name}`, named));
+  }
+  return keys;
 }
 
 function without(table: ReadonlyMap<string, Item>, keys: readonly string[]): Map<string, Item> {

@@ -39,6 +39,7 @@ export function addSecrets(carrying: Carrying): Map<string, string> {
       "these files have the values for development: write those of production into them",
     );
   }
+  const missing: string[] = [];
   const bindings = config.get("bindings");
   for (const item of required) {
     const name = item.text();
@@ -47,14 +48,55 @@ export function addSecrets(carrying: Carrying): Map<string, string> {
     const file = `${FOLDER}/${name}`;
     if (!bindSecret(name, file, { carrying, line })) continue;
     if (!existsSync(join(places.cwd, file))) {
+      missing.push(file);
       report.todo(line, `write its value into the file ${file}`);
     }
   }
-  // No commit takes the values along.
-  if (files.size > 0 && !existsSync(join(places.cwd, FOLDER))) {
-    files.set(`${FOLDER}/.gitignore`, "*\n");
-  }
+  keepFromCommits(files, { ...carrying, missing });
   return files;
+}
+
+/** Adds a `.gitignore`, so that no commit takes the values along, or asks the user to add lines to that of the folder. */
+function keepFromCommits(
+  files: Map<string, string>,
+  { places, report, missing }: Carrying & { missing: readonly string[] },
+): void {
+  if (files.size === 0) return;
+  const names = [...files.keys(), ...missing].map((file) => file.slice(FOLDER.length + 1));
+  const file = `${FOLDER}/.gitignore`;
+  const known = readIgnore(join(places.cwd, file));
+  if (known !== null) {
+    const open = names.filter((name) => !isIgnored(name, known));
+    if (open.length === 0) return;
+    report.todo(
+      { place: file, text: open.join(", ") },
+      "add lines with these names, so that no commit takes the values along",
+    );
+  } else if (existsSync(join(places.cwd, FOLDER))) {
+    // The folder may have files that the project keeps.
+    files.set(file, names.map((name) => `/${name}\n`).join(""));
+  } else files.set(file, "*\n");
+}
+
+/** Returns the lines of a `.gitignore`; `null`: there is none. */
+function readIgnore(path: string): string[] | null {
+  if (!existsSync(path)) return null;
+  try {
+    return readFileSync(path, "utf8").split("\n");
+  } catch {
+    // A remark asks the user for the lines: none is known.
+    return [];
+  }
+}
+
+/** Whether the lines of a `.gitignore` surely cover a file beside it. */
+function isIgnored(name: string, lines: readonly string[]): boolean {
+  const patterns = lines.map((line) => line.trimEnd());
+  const isExcepted = patterns.some(
+    (pattern) => pattern.startsWith("!") && !/^!\/?\.gitignore$/.test(pattern),
+  );
+  const covering = ["*", "/*", "**", "/**", name, `/${name}`];
+  return !isExcepted && patterns.some((pattern) => covering.includes(pattern));
 }
 
 function bindSecret(
