@@ -156,14 +156,21 @@ export class CachedResponder implements Responder {
           hitFields: this.#parts.hitFields,
           onGone: () => this.#miss(visit),
         });
-        if (reuse === "serve-and-refresh") this.#lineOf(visit).refresh(visit, entry);
+        if (reuse === "serve-and-refresh") this.#lineOf(this.#idOf(visit)).refresh(visit, entry);
         return;
       case "validate":
-        this.#lineOf(visit).join(visit, { kind: "forward", reason: "stale" }, entry);
+        this.#validate(visit, entry);
         return;
       case "unavailable":
         client.refuse(504);
     }
+  }
+
+  #validate(visit: Visit, entry: StoredEntry): void {
+    const why: Forward = { kind: "forward", reason: "stale" };
+    const id = this.#idOf(visit);
+    if (this.#mayWait(id)) this.#lineOf(id).join(visit, why, entry);
+    else this.#ownLine(id).fetchAlone(visit, why, entry);
   }
 
   #miss(visit: Visit): void {
@@ -173,39 +180,47 @@ export class CachedResponder implements Responder {
       client.refuse(504);
       return;
     }
-    const id = lineKey(visit, this.#options.version);
-    const { unstored } = this.#options;
-    if (!unstored.has(id, this.#parts.now())) {
-      this.#lineOf(visit).join(visit, why, null);
-    } else if (hasOwnWishes(client.head)) {
+    const id = this.#idOf(visit);
+    if (this.#mayWait(id)) this.#lineOf(id).join(visit, why, null);
+    else if (hasOwnWishes(client.head)) {
       passBy(visit, why);
       this.#inner.answer(client, target);
-    } else this.#createLine(visit, () => {}).fetchAlone(visit, why);
+    } else this.#ownLine(id).fetchAlone(visit, why, null);
   }
 
-  #lineOf(visit: Visit): Line {
-    const { lines } = this.#options;
-    const id = lineKey(visit, this.#options.version);
-    const known = lines.get(id);
-    if (known !== undefined) return known;
-    const line = this.#createLine(visit, () => {
-      if (lines.get(id) === line) lines.delete(id);
-    });
-    lines.set(id, line);
-    return line;
+  #idOf(visit: Visit): string {
+    return lineKey(visit, this.#options.version);
   }
 
-  #createLine(visit: Visit, onEmpty: () => void): Line {
-    const { parts, version, unstored } = this.#options;
-    const id = lineKey(visit, this.#options.version);
-    return new Line({
+  /** Tells whether visits of a line may wait for each other: its last answer was for all. */
+  #mayWait(id: string): boolean {
+    return !this.#options.unstored.has(id, this.#parts.now());
+  }
+
+  #lineOf(id: string): Line {
+    return this.#options.lines.get(id) ?? this.#addLine(id, id);
+  }
+
+  /** Returns a line that no other visit joins. It is among the others, so that a purge finds it. */
+  #ownLine(id: string): Line {
+    return this.#addLine(`${id}\n${this.#parts.nextId()}`, id);
+  }
+
+  #addLine(name: string, id: string): Line {
+    const { version, unstored, lines } = this.#options;
+    const parts = this.#parts;
+    const line = new Line({
       parts,
       inner: this.#inner,
       version,
       retry: (other) => this.#lookUp(other),
       onRefused: () => unstored.add(id, parts.now()),
-      onEmpty,
+      onEmpty() {
+        if (lines.get(name) === line) lines.delete(name);
+      },
     });
+    lines.set(name, line);
+    return line;
   }
 
   /** Lets the responder answer, and removes the entries that the answer makes invalid (RFC 9111 section 4.4). */

@@ -42,7 +42,9 @@ export interface LineOptions {
  *
  * - There are at most as many fetches as the longest of them took in units of `waitMs`.
  * - The end of a visitor ends a fetch only when no other visitor waits and the fetch refreshes no entry.
- * - A failure gives each waiting visitor an answer. It never makes each of them ask.
+ * - A failure gives each waiting visitor an answer. It never makes each of them ask. Exception: after
+ *   `passThroughOnException()` another part of the site has answered, and its answer may be for one visitor. Each waiting
+ *   visitor asks, and later ones do not wait.
  */
 export class Line {
   readonly #options: LineOptions;
@@ -75,9 +77,9 @@ export class Line {
     this.#ask(visit, { leader: null, stale, why: { kind: "forward", reason: "stale" } });
   }
 
-  /** Fetches for a visit that waits for no other one, and that no other one waits for. */
-  fetchAlone(visit: Visit, why: Forward): void {
-    this.#fetchFor(visit, why, null);
+  /** Fetches for a visit that waits for no other one, and that no other one waits for. `stale`: as for `join`. */
+  fetchAlone(visit: Visit, why: Forward, stale: StoredEntry | null): void {
+    this.#fetchFor(visit, why, stale);
   }
 
   /** Notes that a purge may cover the answers that are under way. */
@@ -145,6 +147,13 @@ export class Line {
     if (leader !== null) noteFetch(leader.client, fetch.client);
     const times = { requestMs: fetch.requestMs, receivedMs: parts.now() };
     const { policy } = visit;
+    if (isOfStandIn(fetch, reply)) {
+      // Stored, the answer would hide the handler. A 304 of a stand-in is not about the handler's entry.
+      this.#options.onRefused();
+      this.#pass(fetch, reply, "passed-on");
+      this.#settle();
+      return;
+    }
     if (stale !== null) {
       const sent = { fields: fetch.client.head.fields };
       const validation = resolveValidation(stale.head, sent, reply, { policy, times });
@@ -190,11 +199,6 @@ export class Line {
     const { parts, version, onRefused } = this.#options;
     const { store } = parts;
     const { fields } = fetch.client.head;
-    // The answer of a stand-in would hide the handler for as long as it is stored.
-    if (fetch.client.passedOn) {
-      this.#pass(fetch, reply, "passed-on");
-      return;
-    }
     const storage = resolveStorage({ method: "GET", fields }, reply, { policy, times });
     if (storage.kind === "refuse") {
       onRefused();
@@ -236,9 +240,10 @@ export class Line {
     const { leader } = fetch;
     const { inner } = this.#options;
     if (leader === null) dropBody(reply);
-    else if (hasOwnWishes(leader.client.head) && leader.client.head.method === "GET") {
-      // The visitor asked for a part, or with conditions, and the fetch did not.
+    else if (needsOwnAnswer(leader, reply)) {
       dropBody(reply);
+      if (fetch.client.passedOn) leader.client.passedOn = false;
+      passBy(leader, { ...fetch.why, detail });
       inner.answer(leader.client, leader.target);
     } else replyAs(leader, reply, { ...fetch.why, detail });
     for (const visit of this.#takeWaiting(null)) {
@@ -378,6 +383,19 @@ function withStatus(reply: Reply, why: Forward): Reply {
 function withVersion(head: StoredHead, version: string | null): StoredHead {
   if (version === null || head.tags.includes(version)) return head;
   return Object.freeze({ ...head, tags: [...head.tags, version] });
+}
+
+/**
+ * Tells whether a stand-in has answered in place of a handler that failed after `passThroughOnException()`. Errors of both
+ * are alike. So is a 304 that no entry was sent for.
+ */
+function isOfStandIn({ client, stale }: Fetch, { status }: Reply): boolean {
+  return client.passedOn && status < 500 && (status !== 304 || stale !== null);
+}
+
+/** Tells whether the visitor asked for a part or with conditions, and its fetch did not, or the other way round. */
+function needsOwnAnswer({ client: { head } }: Visit, { status }: Reply): boolean {
+  return status === 304 || (head.method === "GET" && hasOwnWishes(head));
 }
 
 /** A request without conditions cannot have a 304: its visitors would get no body (RFC 9110 section 15.4.5). */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { findField } from "../../runtime/http/find-field.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
-import { answerOf, FedSource, ON, Origin } from "./origin.ts";
+import { answerOf, type Call, FedSource, ON, Origin } from "./origin.ts";
 
 const CACHED = "content-type\ntext/plain\ncache-control\npublic, max-age=60";
 const PRIVATE = "cache-control\nprivate";
@@ -424,6 +424,18 @@ describe("ResponseCache: requests and entries", () => {
     await assert.rejects(cache.purgeNamed("news".repeat(1_000), site), /expected a URL/);
   });
 
+  it("does not store an answer that a visitor fetched alone during a purge", () => {
+    const origin = new Origin();
+    origin.visit("/a");
+    origin.call.reply(PRIVATE);
+    const early = origin.visit("/a");
+    origin.cache.purge({ kind: "url", url: "http://localhost/a" });
+    origin.call.reply(CACHED, "old");
+    assert.equal(answerOf(early).body, "old");
+    origin.visit("/a");
+    assert.equal(origin.calls.length, 3);
+  });
+
   it("does not store an answer that was under way during a purge", () => {
     const origin = new Origin();
     const early = origin.visit("/a");
@@ -505,5 +517,107 @@ describe("ResponseCache: requests and entries", () => {
     assert.equal(origin.calls.length, 2);
     for (const [at, call] of origin.calls.entries()) call.reply(CACHED, `code ${at + 1}`);
     assert.deepEqual([answerOf(early).body, answerOf(late).body], ["code 1", "code 2"]);
+  });
+});
+
+describe("ResponseCache: answers in place of a handler that failed", () => {
+  /** Answers as another part of the site after `passThroughOnException()`. */
+  function standInFor(call: Call, ...reply: Parameters<Call["reply"]>): void {
+    call.client.passedOn = true;
+    call.reply(...reply);
+  }
+
+  /** Stores an answer, and lets it become stale. */
+  function withStaleEntry(rest = ""): Origin {
+    const origin = new Origin();
+    origin.visit();
+    origin.call.reply(`${CACHED}${rest}\netag\n"a"`);
+    origin.nowMs += 61_000;
+    return origin;
+  }
+
+  it("are for one visitor: all others ask, and none waits from then on", () => {
+    const origin = new Origin();
+    const [first, ...others] = origin.visits(20);
+    standInFor(origin.call, CACHED, "of the first");
+    const { body, fields } = answerOf(first ?? assert.fail());
+    assert.equal(body, "of the first");
+    assert.equal(findField(fields, "cache-status"), "Edgicorn; fwd=miss; detail=passed-on");
+    assert.equal(origin.calls.length, 20);
+    for (const call of origin.calls.slice(1)) standInFor(call, CACHED, "of each");
+    for (const client of others) assert.equal(answerOf(client).body, "of each");
+    assert.deepEqual(origin.store.entries, []);
+    origin.visits(3);
+    assert.equal(origin.calls.length, 23);
+    origin.call.reply(CACHED, "of the handler");
+    assert.equal(answerOf(origin.visit()).body, "of the handler");
+  });
+
+  it("confirm no answer of the handler with a 304", () => {
+    const origin = withStaleEntry();
+    const [first, second] = origin.visits(2);
+    assert.equal(findField(origin.call.client.head.fields, "if-none-match"), '"a"');
+    standInFor(origin.call, `${CACHED}\netag\n"a"`, null, 304);
+    assert.equal(origin.calls.length, 4);
+    for (const [at, client] of [first, second].entries()) {
+      const call = origin.calls[at + 2] ?? assert.fail();
+      assert.equal(call.client, client);
+      assert.equal(findField(call.client.head.fields, "if-none-match"), undefined);
+      assert.notEqual(client?.passedOn, true, "this time the handler may answer");
+      standInFor(call, CACHED, "whole");
+      assert.equal(answerOf(client ?? assert.fail()).body, "whole");
+    }
+    // The entry is there, and still stale.
+    const last = origin.visit();
+    assert.equal(findField(origin.call.client.head.fields, "if-none-match"), '"a"');
+    origin.call.reply("cache-control\npublic, max-age=60", null, 304);
+    assert.equal(answerOf(last).body, "body");
+    assert.equal(answerOf(origin.visit()).body, "body");
+    assert.equal(origin.calls.length, 5);
+  });
+
+  it("leave a stale entry alone, for which no visitor waits from then on", () => {
+    const origin = withStaleEntry();
+    const client = origin.visit();
+    standInFor(origin.call, PRIVATE, "other");
+    assert.equal(answerOf(client).body, "other");
+    const waiting = origin.visits(3);
+    assert.equal(origin.calls.length, 5);
+    origin.call.reply("cache-control\npublic, max-age=60", null, 304);
+    assert.equal(answerOf(waiting[2] ?? assert.fail()).body, "body");
+    assert.equal(answerOf(origin.visit()).body, "body");
+    assert.equal(origin.calls.length, 5);
+  });
+
+  it("are dropped in the background", () => {
+    for (const status of [200, 304]) {
+      const origin = withStaleEntry(", stale-while-revalidate=600");
+      for (const calls of [2, 3]) {
+        assert.equal(answerOf(origin.visit()).body, "body");
+        assert.equal(origin.calls.length, calls);
+        standInFor(origin.call, CACHED, status === 200 ? "new" : null, status);
+      }
+    }
+  });
+
+  it("are failures from 500 on, as those of the handler", () => {
+    const origin = withStaleEntry();
+    const [first, second] = origin.visits(2);
+    standInFor(origin.call, "", "down", 502);
+    for (const client of [first, second]) {
+      assert.equal(answerOf(client ?? assert.fail()).status, 502);
+    }
+    assert.equal(origin.calls.length, 2);
+    const kept = withStaleEntry(", stale-if-error=600");
+    const visitor = kept.visit();
+    standInFor(kept.call, "", "down", 502);
+    assert.deepEqual([answerOf(visitor).status, answerOf(visitor).body], [200, "body"]);
+  });
+
+  it("are 502 where a stand-in says 304 to a request without conditions", () => {
+    const origin = new Origin();
+    const clients = origin.visits(2);
+    standInFor(origin.call, CACHED, null, 304);
+    for (const client of clients) assert.equal(answerOf(client).status, 502);
   });
 });
