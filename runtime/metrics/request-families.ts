@@ -53,7 +53,7 @@ export const REQUEST_FAMILIES: readonly Family[] = [
     type: "counter",
     unit: null,
     labels: [],
-    help: "Requests that a file or an upstream server answered in place of a handler that failed.",
+    help: "Requests that a file, an upstream server or the page of the application answered in place of a handler that failed.",
     collect: ({ counters }) => one(counters.passedOn),
   },
   {
