@@ -13,8 +13,8 @@ export interface FoundQueue {
 }
 
 /**
- * Finds the store of a queue: that of its binding; otherwise that of a queue whose dead letters it receives; otherwise the
- * default one.
+ * Finds the store of a queue: that of its binding; otherwise that of the nearest queue with a binding whose dead letters it receives;
+ * otherwise the default one.
  */
 export function findQueue(
   name: string,
@@ -25,26 +25,27 @@ export function findQueue(
   }: {
     bindings: readonly BindingSetting[];
     stores: readonly StoreSetting[];
-    consumers: readonly QueueConfig[];
+    consumers: readonly Pick<QueueConfig, "name" | "deadLetter">[];
   },
 ): FoundQueue {
   const declared = new Map(
     bindings.flatMap(({ value }) => (value.kind === "queue" ? [[value.space, value]] : [])),
   );
-  // Each step goes to a queue that was not seen before: dead letters may go round in a circle.
-  const seen = new Set<string>();
-  let at: string | undefined = name;
-  while (at !== undefined && !declared.has(at) && !seen.has(at)) {
-    seen.add(at);
-    const receiver: string = at;
-    at = consumers.find(({ deadLetter }) => deadLetter === receiver)?.name;
+  // Dead letters may go round in a circle. The loop also goes through the names that it adds.
+  const sources = new Set([name]);
+  for (const source of sources) {
+    if (declared.has(source)) break;
+    for (const { name: receiver, deadLetter } of consumers) {
+      if (deadLetter === source) sources.add(receiver);
+    }
   }
+  const at = [...sources].find((source) => declared.has(source));
   const storeName = (at === undefined ? undefined : declared.get(at)?.store) ?? DEFAULT_STORE;
   const store = stores.find((each) => each.name === storeName);
   return {
     name,
     store: store ?? { kind: "embedded", name: DEFAULT_STORE, durability: "process" },
     limit: declared.get(name)?.limit ?? QUEUE_LIMIT,
-    hasSender: at !== undefined && declared.has(at),
+    hasSender: at !== undefined,
   };
 }

@@ -8,6 +8,7 @@ import type { Logger } from "../log/log.ts";
 import { MessageQueue } from "../stores/message-queue.ts";
 import { openStore } from "../stores/open-store.ts";
 import type { Store } from "../stores/store.ts";
+import { findSilentReceivers, type SilentReceiver } from "./find-misspelt-queues.ts";
 import { findQueue, type FoundQueue } from "./find-queue.ts";
 import { QueueConsumer, type QueueConsumerOptions } from "./queue-consumer.ts";
 
@@ -91,10 +92,11 @@ export class QueueConsumers {
     for (const [name, { consumer }] of this.#consumers) {
       if (!wanted.has(name)) this.#release(name, consumer);
     }
+    const receivers = [...wanted.values()];
+    const all = receivers.map(({ config }) => config);
+    for (const silent of findSilentReceivers({ receivers, ...setup })) this.#warnOf(silent);
     for (const [name, handler] of wanted) {
-      const all = [...wanted.values()].map(({ config }) => config);
       const queue = findQueue(name, { ...setup, consumers: all });
-      if (!queue.hasSender) this.#warnOfSilence(handler, setup);
       const { deadLetter } = handler.config;
       const dead = deadLetter === null ? null : findQueue(deadLetter, { ...setup, consumers: all });
       const key = JSON.stringify([queue, dead]);
@@ -117,9 +119,8 @@ export class QueueConsumers {
     }
   }
 
-  /** The name is probably misspelt. */
-  #warnOfSilence({ config, file }: QueueHandler, { bindings }: QueueSetup): void {
-    const known = bindings.flatMap(({ value }) => (value.kind === "queue" ? [value.space] : []));
+  /** Its name is probably misspelt. */
+  #warnOf({ receiver: { config, file }, known }: SilentReceiver<QueueHandler>): void {
     const expected = known.length === 0 ? "a binding of this queue" : `one of ${known.join(", ")}`;
     this.#options.log.warn(
       { queue: config.name, handler: file },

@@ -520,22 +520,22 @@ describe("ResponseCache: requests and entries", () => {
   });
 });
 
+/** Answers as another part of the site after `passThroughOnException()`. */
+function standInFor(call: Call, ...reply: Parameters<Call["reply"]>): void {
+  call.client.passedOn = true;
+  call.reply(...reply);
+}
+
+/** Stores an answer, and lets it become stale. */
+function withStaleEntry(rest = ""): Origin {
+  const origin = new Origin();
+  origin.visit();
+  origin.call.reply(`${CACHED}${rest}\netag\n"a"`);
+  origin.nowMs += 61_000;
+  return origin;
+}
+
 describe("ResponseCache: answers in place of a handler that failed", () => {
-  /** Answers as another part of the site after `passThroughOnException()`. */
-  function standInFor(call: Call, ...reply: Parameters<Call["reply"]>): void {
-    call.client.passedOn = true;
-    call.reply(...reply);
-  }
-
-  /** Stores an answer, and lets it become stale. */
-  function withStaleEntry(rest = ""): Origin {
-    const origin = new Origin();
-    origin.visit();
-    origin.call.reply(`${CACHED}${rest}\netag\n"a"`);
-    origin.nowMs += 61_000;
-    return origin;
-  }
-
   it("are for one visitor: all others ask, and none waits from then on", () => {
     const origin = new Origin();
     const [first, ...others] = origin.visits(20);

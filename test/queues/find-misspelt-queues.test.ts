@@ -8,6 +8,11 @@ const STORES: readonly StoreSetting[] = [
   { kind: "redis", name: "shared", url: "redis://localhost", prefix: "e", timeoutMs: 5_000 },
 ];
 
+/** All queues without a binding are in Redis. */
+const SHARED: readonly StoreSetting[] = [
+  { kind: "redis", name: "default", url: "redis://localhost", prefix: "e", timeoutMs: 5_000 },
+];
+
 function sender(name: string, space: string, store = "default"): BindingSetting {
   return { name, pools: null, sites: null, value: { kind: "queue", space, store, limit: 10 } };
 }
@@ -26,6 +31,8 @@ const TEXT: BindingSetting = {
 interface Case {
   senders?: readonly BindingSetting[];
   receivers?: readonly Receiver[];
+  /** Absent: `STORES`. */
+  stores?: readonly StoreSetting[];
   /** Parts of the warnings, in their order. */
   expected: readonly RegExp[];
 }
@@ -67,12 +74,40 @@ const CASES: Readonly<Record<string, Case>> = {
     receivers: [receiver("jobs", "jobs-dead"), receiver("jobs-dead", "mail-dead")],
     expected: [],
   },
+  "dead letters of a queue that gets no messages": {
+    receivers: [receiver("a", "a-dead"), receiver("a-dead")],
+    expected: [/^a\.ts gets no messages: .*a binding such as/, /^a-dead\.ts gets no messages/],
+  },
+  "dead letters of two queues, the second of which has a sender": {
+    senders: [sender("JOBS", "jobs")],
+    receivers: [receiver("x", "dead"), receiver("jobs", "dead"), receiver("dead")],
+    expected: [/^x\.ts gets no messages: .*, or one of these queues: jobs, dead$/],
+  },
+  "receivers whose queues other servers may fill": {
+    receivers: [receiver("jobs", "jobs-dead"), receiver("jobs-dead")],
+    stores: SHARED,
+    expected: [],
+  },
+  "such a receiver, whose name is near to that of a queue with both sides": {
+    senders: [sender("JOBS", "jobs-1")],
+    receivers: [receiver("jobs-1"), receiver("jobs-2")],
+    stores: SHARED,
+    expected: [],
+  },
+  "a misspelt name of a queue in Redis": {
+    senders: [sender("JOBS", "jobs")],
+    receivers: [receiver("jbos")],
+    stores: SHARED,
+    expected: [/^jbos\.ts gets no messages/, /^the messages of bindings\.JOBS/],
+  },
 };
 
 describe("findMisspeltQueues()", () => {
-  for (const [name, { senders = [], receivers = [], expected }] of Object.entries(CASES)) {
+  for (const [name, { senders = [], receivers = [], stores = STORES, expected }] of Object.entries(
+    CASES,
+  )) {
     it(`warns of ${expected.length} sides of ${name}`, () => {
-      const found = findMisspeltQueues({ receivers, bindings: senders, stores: STORES });
+      const found = findMisspeltQueues({ receivers, bindings: senders, stores });
       assert.equal(found.length, expected.length, found.join("\n"));
       expected.forEach((pattern, at) => assert.match(found[at] ?? "", pattern));
     });

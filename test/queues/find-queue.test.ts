@@ -21,6 +21,8 @@ function consumer(name: string, deadLetter: string): QueueConfig {
 
 describe("findQueue()", () => {
   const consumers = [
+    // Its dead letters are in the queue of those of "jobs", and no binding sends to it.
+    consumer("unsent", "dead"),
     consumer("jobs", "dead"),
     consumer("dead", "jobs"),
     consumer("round", "back"),
@@ -29,6 +31,7 @@ describe("findQueue()", () => {
   for (const [name, store, limit, hasSender] of [
     ["jobs", "files", 5, true],
     ["dead", "files", 100_000, true],
+    ["unsent", "default", 100_000, false],
     ["jbos", "default", 100_000, false],
     ["round", "default", 100_000, false],
   ] as const) {
