@@ -67,7 +67,7 @@ export interface ExchangeOptions {
   intake: RequestIntake | null;
   /** The file that the request found, for middleware that guards files; absent for nearly all requests. */
   found?: FoundFile;
-  /** Answers in place of a handler that passes its request on; absent: nothing does. */
+  /** Answers in place of a handler that passes its request on; absent: the handler's failure is the answer. */
   standIn?: StandIn | null;
   /** The target for the stand-in; absent: there is no stand-in. */
   target?: ParsedTarget;

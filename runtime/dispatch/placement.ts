@@ -1,5 +1,6 @@
 import type { FoundHead, RequestMessage } from "../channel/messages.ts";
 import { Kind } from "../channel/messages.ts";
+import type { Protocol } from "../http/client.ts";
 import type { FoundFile } from "../http/file-sender.ts";
 import type { ErrorCode } from "../lib/errors.ts";
 import { assertNever } from "../lib/errors.ts";
@@ -98,12 +99,12 @@ export class Placement {
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
     const size = client.head.fields.length + bodyBytes;
     const { protocol = "HTTP/1.1" } = client.head;
-    if (protocol !== "HTTP/1.1") {
+    if (found === null && callDepth === 0 && protocol === "HTTP/1.1") {
+      lane.channel.send(message, size);
+    } else {
       const odd = withOddParts(message, { found, callDepth, protocol });
       lane.channel.send(odd, found === null ? size : size + found.fields.length);
-    } else if (callDepth > 0) lane.channel.send(withDepth(message, callDepth), size);
-    else if (found === null) lane.channel.send(message, size);
-    else lane.channel.send(withFound(message, found), size + found.fields.length);
+    }
     intake?.feed({
       chunk: (bytes) =>
         lane.channel.sendLent([Kind.requestChunk, exchange.id, bytes], bytes.length),
@@ -236,24 +237,16 @@ function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
   return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
 }
 
+/** Returns the message with the parts that few requests have. A part is nil or 0 where only a later one is needed. */
 function withOddParts(
   message: RequestMessage,
-  own: { found: FoundFile | null; callDepth: number; protocol: "HTTP/1.0" | "HTTP/2.0" },
+  own: { found: FoundFile | null; callDepth: number; protocol: Protocol },
 ): RequestMessage {
   const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
   const { callDepth, protocol } = own;
   const found: FoundHead | null = own.found === null ? null : [own.found.status, own.found.fields];
   const start = [kind, id, route, params, method, url, head, address, timeoutMs, body] as const;
-  return [...start, found, callDepth, protocol];
-}
-
-function withDepth(message: RequestMessage, depth: number): RequestMessage {
-  const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
-  return [kind, id, route, params, method, url, head, address, timeoutMs, body, null, depth];
-}
-
-function withFound(message: RequestMessage, { status, fields }: FoundFile): RequestMessage {
-  const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
-  const found: FoundHead = [status, fields];
-  return [kind, id, route, params, method, url, head, address, timeoutMs, body, found];
+  if (protocol !== "HTTP/1.1") return [...start, found, callDepth, protocol];
+  if (callDepth > 0) return [...start, null, callDepth];
+  return found === null ? message : [...start, found];
 }

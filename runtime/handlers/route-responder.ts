@@ -125,8 +125,11 @@ export class RouteResponder implements Responder {
     inquiry.tell({ kind: "pool", pool: plan.name, ready, workers: workers.length });
     const { standIn } = this.#options.slot;
     if (standIn !== null && plan.app === null) {
-      const names = standIn.names.join(", ");
-      inquiry.note(`after passThroughOnException(), if the handler fails, in its place: ${names}`);
+      const names = standIn.names.join(", then ");
+      const verb = standIn.names.length === 1 ? "answers" : "answer";
+      inquiry.note(
+        `if the handler fails after passThroughOnException(), ${names} ${verb} in its place`,
+      );
     }
     if (admission.admits(client, { isReserved })) inquiry.conclude();
   }

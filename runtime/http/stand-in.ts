@@ -3,8 +3,8 @@ import type { Responder } from "./responder.ts";
 import type { ParsedTarget } from "./target-path.ts";
 
 /**
- * The parts of a site that answer in place of a handler which failed after `passThroughOnException()`: those that would answer if
- * the handler did not exist.
+ * The parts of a site that answer in place of a handler which failed after `passThroughOnException()`. Without the
+ * handler, they would answer the request.
  */
 export interface StandIn {
   /** Names of the parts, in the order in which they are asked: `files`, `proxy`, `spa`. */

@@ -5,7 +5,7 @@ import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
 import { HostTable } from "../http/host-table.ts";
 import type { Responder } from "../http/responder.ts";
-import { answerAs, type SiteSeries } from "./count-as.ts";
+import type { SiteSeries } from "./count-as.ts";
 import { createStandIn } from "./create-stand-in.ts";
 import { createStages, type SiteParts } from "./create-stages.ts";
 import { createFirstStages } from "./first-stages.ts";
@@ -59,7 +59,7 @@ function createSite(
     config: settings,
     files: files.folderOf(settings),
     routes,
-    proxyOf: (setting) => answerAs(series.proxy, proxyOf(setting)),
+    proxyOf,
     series,
     transfer: TRANSFER_FIELDS.some((field) => field in site.own) ? settings : null,
   });

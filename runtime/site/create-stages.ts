@@ -9,7 +9,7 @@ import type { FolderRuleFiles } from "../rules/folder-rule-files.ts";
 import type { NextGates } from "../rules/gates.ts";
 import type { Canonical, RuleContext } from "../rules/kind.ts";
 import { createFileStages } from "./file-stages.ts";
-import { countAs } from "./count-as.ts";
+import { answerAs, countAs } from "./count-as.ts";
 import { createFirstStages, type FirstStagesParts } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
 import { labelled, serveFrom, type Stage } from "./site.ts";
@@ -66,7 +66,7 @@ export function createStages(parts: SiteParts): SiteStages {
     gates,
     serveRest,
     nextId: parts.nextId,
-    proxyOf: parts.proxyOf,
+    proxyOf: (setting) => answerAs(series.proxy, parts.proxyOf(setting)),
     canonical: toCanonical(parts),
   });
   const ofFiles =
@@ -95,10 +95,10 @@ export function createStages(parts: SiteParts): SiteStages {
   const standIns: Stage[] = ofFiles === null ? [] : [ofFiles.standIns.file];
   if (config.proxy !== null) {
     const proxy = parts.proxyOf(config.proxy);
+    const own = answerAs(series.proxy, proxy);
+    // In place of a handler, its answers count for the route.
     standIns.push(labelled("proxy", () => proxy));
-    rest.push(
-      labelled("proxy", (_, target) => (routes?.hasRoute(target) === true ? "next" : proxy)),
-    );
+    rest.push(labelled("proxy", (_, target) => (routes?.hasRoute(target) === true ? "next" : own)));
   }
   if (ofFiles !== null) {
     rest.push(...ofFiles.withoutRoute.map(countAsFiles));

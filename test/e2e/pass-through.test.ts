@@ -242,8 +242,11 @@ describe("passThroughOnException()", { timeout: 300_000 }, () => {
   });
 
   it("is explained with the route", async () => {
-    assert.match(await explain("localhost"), /in its place: proxy"/);
-    assert.match(await explain("app.test"), /in its place: files, spa"/);
+    assert.match(
+      await explain("localhost"),
+      /passThroughOnException\(\), proxy answers in its place"/,
+    );
+    assert.match(await explain("app.test"), /, files, then spa answer in its place"/);
     assert.ok(!(await explain("bare.test")).includes("passThroughOnException"));
   });
 });
