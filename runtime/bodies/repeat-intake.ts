@@ -5,7 +5,7 @@ import type { RequestIntake } from "./request-intake.ts";
  * Passes a body that an intake can read again on to a sink, from its first byte on. The body does not begin within this call: the
  * sink has its flow by then.
  *
- * @param onBroken Called when the rest of the body is lost.
+ * @param onBroken Called when the rest of the body is lost, or the whole body before it begins.
  */
 export function repeatIntake(
   intake: Pick<RequestIntake, "feed" | "grant">,
@@ -25,8 +25,8 @@ export function repeatIntake(
       intake.grant(bytes);
     });
   };
-  setImmediate(() =>
-    intake.feed({
+  setImmediate(() => {
+    const hasBegun = intake.feed({
       chunk(bytes) {
         state.ungrantedBytes += bytes.length;
         sink.chunk(bytes);
@@ -34,8 +34,10 @@ export function repeatIntake(
       },
       end: () => sink.end(),
       broken: onBroken,
-    }),
-  );
+    });
+    // A read for the worker has failed meanwhile.
+    if (!hasBegun) onBroken();
+  });
   return {
     pause() {
       state.isPaused = true;

@@ -154,14 +154,19 @@ export class RequestIntake implements BodySink {
     return this.#complete;
   }
 
-  /** Sends the body to the worker that has the request now. An earlier worker gets no more of it. */
-  feed(target: ChunkTarget): void {
-    if (this.#state !== "waiting" && !this.rereadable) return;
+  /**
+   * Sends the body to the worker that has the request now. An earlier worker gets no more of it.
+   *
+   * @returns False: the intake cannot send the body, and the target gets nothing.
+   */
+  feed(target: ChunkTarget): boolean {
+    if (this.#state !== "waiting" && !this.rereadable) return false;
     this.#state = "feeding";
     this.#target = target;
     this.#creditBytes = REQUEST_CREDIT_BYTES;
     if (this.#isSpooled) this.#queue.rewind();
     this.#pump();
+    return true;
   }
 
   /** Notes that no other worker will need the body: bytes that were sent need not be kept. */

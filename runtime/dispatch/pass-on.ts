@@ -1,8 +1,10 @@
 import { repeatIntake } from "../bodies/repeat-intake.ts";
 import { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
+import { WrappingSource } from "../bodies/wrapping-source.ts";
 import type { Client } from "../http/client.ts";
 import { OwnClient } from "../http/own-client.ts";
+import { isSource } from "../http/reply.ts";
 import { whenFinished } from "../http/when-finished.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -38,18 +40,19 @@ export function passOn(exchange: Exchange): PassOnResult {
   client.passedOn = true;
   const repeated = body === null ? client : repeat(client, body === BODY_FOLLOWS ? intake : body);
   const { series } = client;
+  // Before the answer, which may be complete at once. The upstream may read the body until the end of its own answer.
+  if (repeated instanceof OwnClient) whenFinished(client, () => repeated.leave());
+  if (intake !== null) whenFinished(client, () => intake.close());
   const answer = standIn.answer(repeated, target);
   if (answer === null) {
     client.passedOn = false;
     return { by: null, why: "neither a file nor a proxy answers its path" };
   }
   const { by, outcome } = answer;
-  // The body is no longer the exchange's, which closes it at its end.
-  if (body === BODY_FOLLOWS) exchange.intake = null;
-  if (repeated instanceof OwnClient) {
-    client.onAbort(() => repeated.leave());
-    if (body === BODY_FOLLOWS && intake !== null) closeWith(repeated, intake);
-  }
+  // The body outlives the exchange, with its share of the memory or its file: the end of the request closes it.
+  exchange.intake = null;
+  // An answer that has begun is told by the client itself.
+  if (repeated instanceof OwnClient && !client.settled) client.onAbort(() => repeated.leave());
   return {
     by,
     begin() {
@@ -63,10 +66,12 @@ export function passOn(exchange: Exchange): PassOnResult {
 /** Returns the client of the same request, which has the body again. */
 function repeat(client: Client, body: Uint8Array | RequestIntake | null): OwnClient {
   const { id, head } = client;
+  let answer: BreakableSource | null = null;
   // The disk has lost the body, and the responder would wait for it.
   const onBroken = (): void => {
     repeated.leave();
-    client.refuse(500);
+    if (answer === null) client.refuse(500);
+    else answer.break();
   };
   const repeated = new OwnClient({
     id,
@@ -79,14 +84,19 @@ function repeat(client: Client, body: Uint8Array | RequestIntake | null): OwnCli
       client.upstream = repeated.upstream;
       client.limitedBy = repeated.limitedBy;
       client.cached = repeated.cached;
-      client.reply(reply);
+      if (isSource(reply.body) && !(body instanceof Uint8Array)) {
+        answer = new BreakableSource(reply.body);
+        client.reply({ ...reply, body: answer });
+      } else client.reply(reply);
     },
   });
   return repeated;
 }
 
-/** Closes the body once its request is answered, or its client has left. */
-function closeWith(client: OwnClient, intake: RequestIntake): void {
-  if (client.settled) intake.close();
-  else whenFinished(client, () => intake.close());
+/** The body of an answer whose request may lose its own body. */
+class BreakableSource extends WrappingSource {
+  /** Breaks the answer off. */
+  break(): void {
+    this.fail(500);
+  }
 }

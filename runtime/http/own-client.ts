@@ -37,6 +37,8 @@ const CHUNK_BYTES = 64 * 1024;
  *
  *     open ──reply, refusal──▶ settled
  *       └────── leave ───────────▲
+ *
+ * The reply does not end the body of the request: a responder may read it until the end of its own answer.
  */
 export class OwnClient implements Client {
   readonly id: ExchangeId;
@@ -56,6 +58,7 @@ export class OwnClient implements Client {
   readonly #body: Uint8Array | ((sink: BodySink) => BodyFlow);
   #onAbort: (() => void) | null = null;
   #settled = false;
+  #hasLeft = false;
 
   constructor({ id, head, isLogged, inquiry, body, onReply }: OwnClientOptions) {
     this.id = id;
@@ -86,7 +89,7 @@ export class OwnClient implements Client {
     let at = 0;
     const state = { isPaused: false, isOver: false };
     const pump = (): void => {
-      while (!state.isPaused && !state.isOver && !this.#settled) {
+      while (!state.isPaused && !state.isOver && !this.#hasLeft) {
         if (at === body.length) {
           state.isOver = true;
           sink.end();
@@ -133,8 +136,9 @@ export class OwnClient implements Client {
     this.reply(toRefusal(status, options.retryAfterSeconds));
   }
 
-  /** Ends the request before its reply, as a client that leaves. */
+  /** Ends the request before its reply, as a client that leaves. After the reply, ends only its body. */
   leave(): void {
+    this.#hasLeft = true;
     if (this.#settled) return;
     this.#settled = true;
     this.#onAbort?.();

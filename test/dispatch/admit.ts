@@ -14,17 +14,19 @@ export interface TestRequest extends Omit<
   params?: ExchangeOptions["params"];
   reserved?: boolean;
   bodyLimitBytes: number;
+  /** Memory for bodies; absent: as much as the request needs. */
+  budget?: ByteBudget;
 }
 
 /** Admits a request as a route of the handlers does. */
 export function admit(
   dispatcher: Dispatcher,
   client: FakeClient,
-  { bodyLimitBytes, ...request }: TestRequest,
+  { bodyLimitBytes, budget = new ByteBudget(2 ** 28), ...request }: TestRequest,
   spool: Spool = NO_SPOOL,
 ): void {
   const { buffering } = request;
-  const intakes = new Intakes({ budget: new ByteBudget(2 ** 28), spool });
+  const intakes = new Intakes({ budget, spool });
   dispatcher.admit(client, {
     params: null,
     reserved: false,

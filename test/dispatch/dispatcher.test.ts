@@ -19,6 +19,7 @@ import {
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
 import { BytesSource } from "../../runtime/bodies/body-sources.ts";
+import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Exchange } from "../../runtime/dispatch/exchange.ts";
@@ -27,6 +28,7 @@ import type { BodySource, Client } from "../../runtime/http/client.ts";
 import type { FileSender, FoundFile, NamedFile } from "../../runtime/http/file-sender.ts";
 import type { StandIn, StandInAnswer } from "../../runtime/http/stand-in.ts";
 import { parseTarget, type ParsedTarget } from "../../runtime/http/target-path.ts";
+import { runFinishing } from "../../runtime/http/when-finished.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
@@ -413,7 +415,8 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
       );
       assert.ok(whole !== undefined && streamed !== undefined);
       const standIn = new FakeStandIn();
-      const request = { ...TO, standIn, target: TARGET };
+      const budget = new ByteBudget(1_000);
+      const request = { ...TO, standIn, target: TARGET, budget };
       admit(dispatcher, whole, request);
       whole.sendBody(Buffer.from("small"));
       admit(dispatcher, streamed, request);
@@ -430,6 +433,9 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
       assert.deepEqual(answersOf(whole), ["stand-in for POST /1, small"]);
       assert.deepEqual(streamed.outcomes, []);
       assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
+      assert.equal(budget.heldBytes, 5, "the stand-in has the body");
+      runFinishing(whole);
+      assert.equal(budget.heldBytes, 0);
     });
 
     it("is over for the stand-in when its client leaves, and for the worker when it has left before", async (t) => {

@@ -209,6 +209,22 @@ describe("RequestIntake with a spool", { timeout: 60_000 }, () => {
     await assertReleased(spool);
   });
 
+  it("tells the owner of a sink that the body was lost before it began", async (t) => {
+    const { spool } = createSpool(t);
+    const upload = new Upload(spool);
+    upload.client.sendBody(randomBytes(1024 * KIB));
+    await upload.untilStored();
+    await new Taker(upload.intake).untilEnd();
+    let broken = 0;
+    const sink = { chunk: () => assert.fail("a chunk"), end: () => assert.fail("an end") };
+    repeatIntake(upload.intake, sink, () => broken++);
+    upload.intake.close();
+    await untilTurn(() => broken > 0);
+    await nextTurn();
+    assert.equal(broken, 1);
+    await assertReleased(spool);
+  });
+
   it("keeps no sent bytes once it is committed", async (t) => {
     const { spool } = createSpool(t);
     const upload = new Upload(spool);

@@ -11,6 +11,8 @@ import { startUpstream } from "../helpers/upstreams.ts";
 
 const SMALL = randomBytes(10_000);
 const LARGE = randomBytes(3 * 1024 * 1024);
+/** More than all buffers on the way to an upstream and back hold. */
+const ECHOED = randomBytes(12 * 1024 * 1024);
 
 const owner = new SuiteOwner();
 let server: TestServer;
@@ -40,6 +42,11 @@ const FAILING = `async (request, { passThroughOnException, waitUntil, log }) => 
 
 before(async () => {
   const upstream = await startUpstream(owner, (request, response) => {
+    if (request.url?.includes("/echo/") === true) {
+      response.writeHead(203).flushHeaders();
+      request.pipe(response);
+      return;
+    }
     const hash = createHash("sha256");
     request.on("data", (bytes: Buffer) => hash.update(bytes));
     request.on("end", () => {
@@ -53,6 +60,7 @@ before(async () => {
     handlers: {
       "[...path].ts": one,
       "_middleware.ts": `export default (request, context, next) => next();`,
+      "spooled/echo/[name].ts": `export const config = { overflow: "spool" };\n${one}`,
       "spooled/[name].ts": `export const config = { overflow: "spool" };\n${one}`,
       "checks/[name].ts": `export const config = { cache: true };\n${one}`,
       "cached/[name].ts": `export const config = { cache: true };
@@ -165,6 +173,17 @@ describe("passThroughOnException()", { timeout: 300_000 }, () => {
         const expected = `POST ${path} ${hashOf(body)}`;
         assert.deepEqual(await ask(path, { method: "POST", body }), [203, expected], path);
       }
+    }
+  });
+
+  it("sends the body to its end to an upstream that answers meanwhile", async () => {
+    for (const [path, body] of [
+      ["/echo/throws", SMALL],
+      ["/spooled/echo/throws", ECHOED],
+    ] as const) {
+      const echo = await send(server.http + path, { method: "POST", body });
+      assert.equal(echo.status, 203);
+      assert.equal(hashOf(echo.body), hashOf(body), `${path}: ${echo.body.length} bytes`);
     }
   });
 

@@ -48,6 +48,31 @@ describe("OwnClient", () => {
     assert.ok(Buffer.concat(chunks).equals(body));
   });
 
+  it("feeds its body to the end after its reply, unless it is left", async () => {
+    for (const isLeft of [false, true]) {
+      const body = Buffer.alloc(200_000, "abcdefg");
+      const client = createClient(body);
+      let bytes = 0;
+      let ends = 0;
+      const flow: BodyFlow = client.receiveBody({
+        chunk(piece) {
+          bytes += piece.length;
+          if (client.settled) return;
+          client.reply({ status: 200, statusText: "", fields: "", body: null, lengthBytes: null });
+          flow.pause();
+        },
+        end: () => void ends++,
+      });
+      await setImmediate();
+      assert.ok(bytes < body.length);
+      const before = bytes;
+      if (isLeft) client.leave();
+      flow.resume();
+      await setImmediate();
+      assert.deepEqual([bytes, ends], isLeft ? [before, 0] : [body.length, 1]);
+    }
+  });
+
   it("feeds nothing after its end", async () => {
     const client = createClient(Buffer.from("abc"));
     client.receiveBody({ chunk: () => assert.fail("a chunk"), end: () => assert.fail("an end") });
