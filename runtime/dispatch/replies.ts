@@ -93,7 +93,10 @@ export class Replies {
     const exchange = lane.inFlight.get(message[1]);
     if (exchange === undefined || exchange.state === "settled") {
       if (message[0] === Kind.passOn) lane.channel.send([Kind.passedOn, message[1], true]);
-      else if (message[0] === Kind.settled && exchange !== undefined) {
+      // The worker keeps a WebSocket until it is told of its end.
+      else if (message[0] === Kind.responseSocket) {
+        lane.channel.send([Kind.socketForget, message[1]]);
+      } else if (message[0] === Kind.settled && exchange !== undefined) {
         this.#acknowledge(lane, exchange);
       }
       return;

@@ -79,6 +79,14 @@ export class InterposedClient implements Client {
     this.#inner.cached = result;
   }
 
+  get passedOn(): boolean {
+    return this.#inner.passedOn ?? false;
+  }
+
+  set passedOn(isPassedOn: boolean) {
+    this.#inner.passedOn = isPassedOn;
+  }
+
   get timings(): Timings | null {
     return this.#inner.timings ?? null;
   }

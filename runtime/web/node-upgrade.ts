@@ -9,6 +9,7 @@ import { toTarget } from "./node-request.ts";
 import { NULL_BODY_STATUSES } from "./null-body-statuses.ts";
 import { PairedSocket } from "./paired-socket.ts";
 import type { ServerSocket } from "./server-socket.ts";
+import { SWITCHING } from "./upgrade-response.ts";
 import { upgradeWebSocket } from "./upgrade-web-socket.ts";
 
 /** Fields of the handshake and of a connection, which each connection makes anew (RFC 6455 section 4). */
@@ -78,11 +79,10 @@ export async function upgradeByServer(
   });
   const onAbort = (): void => client.terminate();
   request.signal.addEventListener("abort", onAbort);
-  try {
-    return await answerOf(client, request, options.onLateError);
-  } finally {
-    request.signal.removeEventListener("abort", onAbort);
-  }
+  const response = await answerOf(client, request, options.onLateError);
+  // Until the primary has the answer, nothing but the signal ends a WebSocket whose client has left.
+  if (response.status !== SWITCHING) request.signal.removeEventListener("abort", onAbort);
+  return response;
 }
 
 function answerOf(
@@ -129,7 +129,7 @@ function connect(socket: ServerSocket, client: WebSocket): void {
     try {
       if (socket.send(isBinary ? data : data.toString())) return;
     } catch {
-      // The message is larger than the limit.
+      // The message is larger than the limit, or the answer 101 was never sent.
       socket.close(1009);
       client.terminate();
       return;

@@ -18,9 +18,17 @@ export interface SocketBounds {
   readonly topicLength: number;
 }
 
-/** Collects the calls of a handler before its WebSocket is there, in their order. */
+/** Most bytes that a handler sends before its WebSocket is there. A call counts as 64 more. */
+const MOST_PENDING_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Collects the calls of a handler before its WebSocket is there, in their order.
+ *
+ * Its messages throw a RangeError above 4 MiB: without an end, a response that is never sent would collect them for ever.
+ */
 export class PendingLink implements SocketLink {
   readonly #calls: ((link: SocketLink) => void)[] = [];
+  #bytes = 0;
 
   /** Repeats all calls. */
   replay(link: SocketLink): void {
@@ -28,6 +36,7 @@ export class PendingLink implements SocketLink {
   }
 
   send(bytes: Uint8Array, isBinary: boolean): void {
+    this.#count(bytes);
     this.#calls.push((link) => link.send(bytes, isBinary));
   }
 
@@ -48,7 +57,15 @@ export class PendingLink implements SocketLink {
   }
 
   publish(topic: string, bytes: Uint8Array, isBinary: boolean): void {
+    this.#count(bytes);
     this.#calls.push((link) => link.publish(topic, bytes, isBinary));
+  }
+
+  #count({ length }: Uint8Array): void {
+    if (this.#bytes + length + 64 > MOST_PENDING_BYTES) {
+      throw new RangeError("Cannot send more than 4 MiB before the WebSocket is open");
+    }
+    this.#bytes += length + 64;
   }
 }
 

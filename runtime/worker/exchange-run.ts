@@ -27,11 +27,12 @@ import { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { toAbortError } from "./abort-error.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
-import { SWITCHING } from "../web/upgrade-response.ts";
+import { ServerSocket } from "../web/server-socket.ts";
+import { SWITCHING, upgradeOf } from "../web/upgrade-response.ts";
 import { RequestBody } from "./request-body.ts";
 import { ResponseBody } from "./response-body.ts";
 import type { LoadedRoute } from "./route-table.ts";
-import type { WorkerSockets } from "./sockets.ts";
+import { NEVER_OPENED, type WorkerSockets } from "./sockets.ts";
 import { runHandler } from "./run-handler.ts";
 import { toRequest } from "./to-request.ts";
 
@@ -171,20 +172,28 @@ export class ExchangeRun {
   #upgrade({ webSocket, fields }: SendableParts): null {
     const { sockets, route, context, message } = this.#options;
     if (webSocket === undefined) throw new TypeError("a response 101 has no WebSocket");
-    sockets.accept({
-      id: this.id,
-      socket: webSocket,
-      context,
-      hooks: route.sockets,
-      url: message[5],
-      requestFields: message[6],
-      fields,
-    });
+    try {
+      sockets.accept({
+        id: this.id,
+        socket: webSocket,
+        context,
+        hooks: route.sockets,
+        url: message[5],
+        requestFields: message[6],
+        fields,
+      });
+    } catch (error) {
+      endUnopened(webSocket);
+      throw error;
+    }
     return null;
   }
 
-  /** The stream is told that no client reads it. */
-  #cancelUnsent({ body }: Response, error: Error): void {
+  /** The stream, or the WebSocket, is told that no client is there. */
+  #cancelUnsent(response: Response, error: Error): void {
+    const socket = upgradeOf(response);
+    if (socket !== null) endUnopened(socket);
+    const { body } = response;
     if (body === null) return;
     body.cancel(error).catch(() => {});
     this.#options.departures.watch(body, error);
@@ -367,4 +376,9 @@ function announcedLength(fields: string): number | null {
 export function toFailure(id: ExchangeId): ResponseMessage {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return [Kind.response, id, 500, "", fields, "Internal Server Error\n"];
+}
+
+/** Tells listeners of a WebSocket that its client has never had it. */
+function endUnopened(socket: ServerSocket): void {
+  ServerSocket.ended(socket, NEVER_OPENED, { isTold: ServerSocket.hasListeners(socket) });
 }

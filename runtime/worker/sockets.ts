@@ -45,7 +45,7 @@ const BOUNDS: SocketBounds = {
 const PROTOCOL = "sec-websocket-protocol";
 
 /** The end of a WebSocket whose request got another answer. */
-const NEVER_OPENED = { code: 1006, reason: "", wasClean: false };
+export const NEVER_OPENED = { code: 1006, reason: "", wasClean: false };
 
 /** An event of a WebSocket for its handler. */
 type Event =

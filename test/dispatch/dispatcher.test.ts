@@ -1029,6 +1029,21 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     await dispatcher.idle();
   });
 
+  it("lets the worker forget a WebSocket whose client left before its answer came", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const [client] = createClients(1);
+    assert.ok(client !== undefined);
+    admit(dispatcher, client, TO);
+    await worker.until(1);
+    client.leave();
+    worker.say([Kind.responseSocket, client.id, "", true, []]);
+    assert.deepEqual((await worker.until(3)).slice(1), [
+      [Kind.abort, client.id, "client-left"],
+      [Kind.socketForget, client.id],
+    ]);
+  });
+
   it("refuses messages that do not fit an exchange", async (t) => {
     const id = 1 as ExchangeId;
     const head: ExchangeMessage = [Kind.response, id, 200, "", "", BODY_FOLLOWS];

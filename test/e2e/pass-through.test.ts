@@ -250,6 +250,8 @@ describe("passThroughOnException()", { timeout: 300_000 }, () => {
     assert.deepEqual(await ask("/other", { headers }), [200, "<p>guarded application</p>"]);
     assert.equal((await ask("/api/throws", { headers }))[0], 500);
     assert.deepEqual(await ask("/plain.txt", { headers }), [200, "guarded file"]);
+    // No middleware can be found for paths that cannot be decoded.
+    for (const path of ["/%ff", "/%2f"]) assert.equal((await ask(path, { headers }))[0], 404, path);
   });
 
   it("leaves the answer to _error in a site without files and upstreams", async () => {

@@ -30,6 +30,7 @@ import { writeGeneration } from "./write-generation.ts";
 interface Trial {
   exchanges: Exchanges;
   passed: PassedRequests;
+  sockets: WorkerSockets;
   logs: string[];
   /** The next message that the primary gets. */
   next: () => Promise<ToPrimary>;
@@ -70,6 +71,7 @@ async function startTrial(
   const logs: string[] = [];
   const write = (line: string): void => void logs.push(line);
   const passed = new PassedRequests(channel);
+  const sockets = new WorkerSockets(channel);
   const exchanges = new Exchanges({
     channel,
     generation: await loadGeneration(generationDir, { mode: "production", cwd }),
@@ -81,7 +83,7 @@ async function startTrial(
       background: new BackgroundWork(),
       purges: new Purges(channel),
       passed,
-      sockets: new WorkerSockets(channel),
+      sockets,
     },
     responseCreditBytes: 1024,
     departures: new Departures(),
@@ -94,6 +96,7 @@ async function startTrial(
   return {
     exchanges,
     passed,
+    sockets,
     logs,
     async next() {
       for (;;) {
@@ -239,6 +242,32 @@ describe("Exchanges", { timeout: 60_000 }, () => {
     await exchanges.idle();
     exchanges.run(toRequest(2));
     assert.deepEqual(await next(), [Kind.passOn, 2], "nothing came between");
+  });
+
+  it("ends a WebSocket whose client left before its answer, or whose answer cannot be sent", async (t) => {
+    const { exchanges, logs, next, sockets } = await startTrial(
+      t,
+      `export default async (request, context) => {
+        const { 0: webSocket, 1: socket } = new WebSocketPair();
+        socket.addEventListener("close", ({ code }) => context.log.info("closed with " + code));
+        socket.accept();
+        if (request.url.endsWith("late")) {
+          await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
+        } else {
+          // More acts than an answer may carry.
+          for (let count = 0; count < 40_000; count++) { socket.subscribe("y"); socket.unsubscribe("y"); }
+        }
+        return new Response(null, { status: 101, webSocket });
+      }`,
+    );
+    sockets.install();
+    exchanges.run(toRequest(1, "http://localhost/late"));
+    exchanges.abort(1 as ExchangeId, "client-left");
+    assert.deepEqual(await next(), [Kind.settled, 1]);
+    exchanges.run(toRequest(2));
+    assert.equal((await next())[0], Kind.response);
+    await exchanges.idle();
+    assert.equal(logs.filter((line) => line.includes("closed with 1006")).length, 2);
   });
 
   it("compresses a bounded number of streams at a time", async (t) => {

@@ -27,6 +27,8 @@ export function guardPages({ files, routes }: Parts): Pages {
     hasFile: (path) => files.hasFile(path),
     answerWith(client, page, target) {
       const guard = routes.findGuard(target);
+      // No middleware can be found for a path that cannot be decoded.
+      if (target.path === null) return false;
       if (guard === null) return files.answerWith(client, page);
       return files.offer(client, { ...page, search: "" }, (found) => {
         guard.answerFound(client, target, found);
@@ -35,7 +37,10 @@ export function guardPages({ files, routes }: Parts): Pages {
   };
 }
 
-/** Leaves out a stage for paths whose files middleware guards. */
+/** Leaves out a stage for paths whose files middleware guards, and for those that cannot be decoded. */
 export function unlessGuarded(routes: Parts["routes"], stage: Stage): Stage {
-  return (client, target) => (routes.findGuard(target) === null ? stage(client, target) : "next");
+  return (client, target) => {
+    const isOpen = target.path !== null && routes.findGuard(target) === null;
+    return isOpen ? stage(client, target) : "next";
+  };
 }
