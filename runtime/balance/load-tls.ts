@@ -18,10 +18,9 @@ export async function loadTls({ name, tls }: UpstreamGroupSetting): Promise<Load
   const ca = caPath === null ? null : await readPem(caPath, `${place}.ca`);
   check({ ca: ca ?? undefined }, { place: `${place}.ca`, expected: "certificates in PEM" });
   if (cert === null || keyPath === null) return { ca, certificate: null };
-  const [chain, key] = await Promise.all([
-    readPem(cert, `${place}.cert`),
-    readPem(keyPath, `${place}.key`),
-  ]);
+  // One after the other, so that the same of two mistakes is always the one that is told.
+  const chain = await readPem(cert, `${place}.cert`);
+  const key = await readPem(keyPath, `${place}.key`);
   check({ cert: chain, key }, { place, expected: "a certificate and its key, in PEM" });
   return { ca, certificate: { chain, key } };
 }
