@@ -387,7 +387,7 @@ function withVersion(head: StoredHead, version: string | null): StoredHead {
 
 /**
  * Tells whether a stand-in has answered in place of a handler that failed after `passThroughOnException()`. Errors of both
- * are alike. So is a 304 that no entry was sent for.
+ * are alike, and so are answers 304 to requests without an entry of the cache.
  */
 function isOfStandIn({ client, stale }: Fetch, { status }: Reply): boolean {
   return client.passedOn && status < 500 && (status !== 304 || stale !== null);

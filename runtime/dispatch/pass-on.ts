@@ -39,7 +39,6 @@ export function passOn(exchange: Exchange): PassOnResult {
   // The access log reads it at the end of the answer, which may come before `answer` returns.
   client.passedOn = true;
   const repeated = body === null ? client : repeat(client, body === BODY_FOLLOWS ? intake : body);
-  const { series } = client;
   // Before the answer, which may be complete at once. The upstream may read the body until the end of its own answer.
   if (repeated instanceof OwnClient) whenFinished(client, () => repeated.leave());
   if (intake !== null) whenFinished(client, () => intake.close());
@@ -57,8 +56,6 @@ export function passOn(exchange: Exchange): PassOnResult {
     by,
     begin() {
       if (outcome !== "done") outcome.answer(repeated, target);
-      // The request counts for its route, whose handler has failed.
-      if (series !== undefined) client.series = series;
     },
   };
 }

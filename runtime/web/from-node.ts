@@ -1,6 +1,7 @@
 import { Server, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Context, HandlerFunction } from "../api.ts";
 import { NodeExchange } from "./node-exchange.ts";
+import { asksForWebSocket } from "./upgrade-web-socket.ts";
 
 /** Passes on: without an argument an unanswered request, with one the application's error. */
 export type NodeNext = (error?: unknown) => void;
@@ -56,10 +57,6 @@ export function fromNode(app: NodeApplication): HandlerFunction {
     });
     return exchange.run(listener);
   };
-}
-
-function asksForWebSocket(request: Request): boolean {
-  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 function isContext(value: unknown): value is Context {

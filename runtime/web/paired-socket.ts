@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 
 /** The facts of a client's connection that a socket tells. */
-export interface SocketFacts {
+export interface ConnectionFacts {
   remoteAddress: string;
   /** Absolute URL of the request. It gives the port, and tells whether the client uses TLS. */
   url: string;
@@ -27,14 +27,14 @@ export class PairedSocket extends Duplex {
   /** Lets the other one continue to write. */
   #onRead: (() => void) | null = null;
 
-  private constructor({ remoteAddress, url }: SocketFacts) {
+  private constructor({ remoteAddress, url }: ConnectionFacts) {
     super();
     this.remoteAddress = remoteAddress;
     if (/^(https|wss):/.test(url)) this.encrypted = true;
   }
 
   /** @param facts Of the connection that both seem to be. */
-  static createPair(facts: SocketFacts): [PairedSocket, PairedSocket] {
+  static createPair(facts: ConnectionFacts): [PairedSocket, PairedSocket] {
     const one = new PairedSocket(facts);
     const other = new PairedSocket(facts);
     one.#other = other;

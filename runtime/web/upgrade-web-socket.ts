@@ -9,6 +9,11 @@ export interface UpgradeWebSocketOptions {
   headers?: ConstructorParameters<typeof Headers>[0];
 }
 
+/** Tells whether a request asks for a WebSocket. */
+export function asksForWebSocket(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
 /**
  * Accepts a request for a WebSocket.
  *
@@ -29,7 +34,7 @@ export function upgradeWebSocket(
   request: Request,
   { protocol, headers }: UpgradeWebSocketOptions = {},
 ): { socket: ServerSocket; response: Response } {
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+  if (!asksForWebSocket(request)) {
     // A thrown response is the answer: such a request is a mistake of its client (RFC 9110 section 15.5.22).
     // oxlint-disable-next-line typescript/only-throw-error -- As above.
     throw new Response("Upgrade Required\n", {
