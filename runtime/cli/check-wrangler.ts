@@ -1,37 +1,51 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
-import { describeLostBindings, findInJson, findInToml } from "./wrangler-bindings.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { readWrangler } from "./import/wrangler/read-wrangler.ts";
+import { describeLostBindings, findBindings } from "./wrangler-bindings.ts";
 
 /** In the order in which Workers' own tool looks for them. */
 const FILES = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
 /**
  * Compares the file of a project for Workers, if there is one beside the config, with the `env` of handlers. Returns a line for
- * each binding that handlers would not find.
+ * each binding that handlers would not find, or one for a file that cannot be read.
  */
 export async function checkWranglerFile(
   { bindings, variables, envVariables }: Pick<Config, "bindings" | "variables" | "envVariables">,
   { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv },
 ): Promise<string[]> {
   for (const file of FILES) {
-    // oxlint-disable-next-line no-await-in-loop -- The first one counts.
-    const text = await readFile(join(cwd, file), "utf8").catch(() => null);
-    if (text === null) continue;
-    const listed = Object.keys({ ...env, ...variables }).filter((name) =>
-      isListed(name, envVariables),
-    );
-    const names = new Set([...listed, ...bindings.map(({ name }) => name)]);
-    // oxlint-disable-next-line no-await-in-loop -- It returns.
-    const found = file.endsWith(".toml") ? findInToml(text) : await readJson(text);
-    return describeLostBindings(found, { file, names });
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- The first one counts.
+      const text = await readText(cwd, file);
+      if (text === null) continue;
+      // oxlint-disable-next-line no-await-in-loop -- It returns.
+      const found = findBindings(await readWrangler(text, file));
+      const listed = Object.keys({ ...env, ...variables }).filter((name) =>
+        isListed(name, envVariables),
+      );
+      const names = new Set([...listed, ...bindings.map(({ name }) => name)]);
+      return describeLostBindings(found, { file, names });
+    } catch (error) {
+      // A start does not need the file.
+      if (error instanceof RuntimeError) return [error.message];
+      throw error;
+    }
   }
   return [];
 }
 
-async function readJson(text: string): Promise<ReturnType<typeof findInJson>> {
-  const { parseTree } = await import("jsonc-parser");
-  return findInJson(parseTree(text, [], { allowTrailingComma: true }), text);
+/** Returns the text of a file; `null`: there is none. @throws RuntimeError `ERR_CONFIG` for one that cannot be read. */
+async function readText(cwd: string, file: string): Promise<string | null> {
+  try {
+    return await readFile(join(cwd, file), "utf8");
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
+    if (code === "ENOENT") return null;
+    throw new RuntimeError("ERR_CONFIG", `Cannot read ${file}: ${code}`, { cause });
+  }
 }
 
 function isListed(name: string, listed: readonly string[] | null): boolean {

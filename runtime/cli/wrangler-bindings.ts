@@ -1,4 +1,5 @@
-import type { Node } from "jsonc-parser";
+import { BINDING_NAME } from "./import/wrangler/set-binding.ts";
+import { isItems, isTable, type Item } from "./import/wrangler/item.ts";
 
 /** A value of `env` that a project for Workers declares. */
 export interface WranglerBinding {
@@ -66,6 +67,10 @@ export function describeLostBindings(
     .filter(({ name }) => !names.has(name))
     .map(({ kind, name, line }) => {
       const declare = DECLARATIONS[kind];
+      if (!BINDING_NAME.test(name)) {
+        const shown = JSON.stringify(name);
+        return `${file}:${line}: env[${shown}] (${kind}) is undefined: this server has no such name, expected letters, digits and underscores`;
+      }
       const remedy =
         declare === undefined
           ? `this server has no such binding, expected ${REPLACEMENTS[kind] ?? "another way"}`
@@ -74,95 +79,26 @@ export function describeLostBindings(
     });
 }
 
-/** Finds the bindings in the tree of a `wrangler.json` or `wrangler.jsonc`. Environments by name (`env`) are left out. */
-export function findInJson(tree: Node | undefined, text: string): WranglerBinding[] {
-  return propertiesOf(tree).flatMap(([kind, value]) => {
+/** Finds the bindings in the content of a file of Workers. Environments by name (`env`) are left out. */
+export function findBindings({ content }: Item): WranglerBinding[] {
+  if (!isTable(content)) return [];
+  return [...content].flatMap(([kind, item]) => {
     if (!KINDS.has(kind)) return [];
-    const found =
-      kind === "vars"
-        ? propertiesOf(value).map(([name, node]) => ({ name, offset: node.offset }))
-        : findNames(value);
-    return found.map(({ name, offset }) => ({ kind, name, line: lineAt(text, offset) }));
+    const found = kind === "vars" ? listMembers(item) : findNames(item);
+    return found.map(([name, { line }]) => ({ kind, name, line }));
   });
 }
 
-/** Returns the names below a node: strings called `binding`, or `name` in Durable Objects, limits and mail. */
-function findNames(node: Node): { name: string; offset: number }[] {
-  const own = propertiesOf(node);
-  const named = own.find(([key]) => key === "binding") ?? own.find(([key]) => key === "name");
-  const value: unknown = named?.[1].value;
-  if (named !== undefined && typeof value === "string") {
-    return [{ name: value, offset: named[1].offset }];
-  }
-  const children = node.type === "array" ? (node.children ?? []) : own.map(([, child]) => child);
-  return children.filter(({ type }) => type === "object" || type === "array").flatMap(findNames);
+function listMembers({ content }: Item): [name: string, item: Item][] {
+  return isTable(content) ? [...content] : [];
 }
 
-function propertiesOf(node: Node | undefined): [key: string, value: Node][] {
-  if (node?.type !== "object") return [];
-  return (node.children ?? []).flatMap(({ children }): [string, Node][] => {
-    const [key, value] = children ?? [];
-    const name: unknown = key?.value;
-    return typeof name === "string" && value !== undefined ? [[name, value]] : [];
-  });
-}
-
-function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split("\n").length;
-}
-
-/**
- * Finds the bindings in a `wrangler.toml`, by its lines: tables, arrays of tables, and inline tables on one or several lines.
- * Environments by name (`[env.staging]`) are left out.
- */
-export function findInToml(text: string): WranglerBinding[] {
-  const found: WranglerBinding[] = [];
-  // The kind of a table counts until the next table, that of a key until the next key.
-  let table: string | null = null;
-  let key: string | null = null;
-  let depth = 0;
-  for (const [index, whole] of text.split("\n").entries()) {
-    const line = withoutComment(whole);
-    const header = depth === 0 ? /^\s*\[\[?\s*([\w.-]+)\s*\]\]?\s*$/.exec(line)?.[1] : undefined;
-    if (header !== undefined) {
-      table = header;
-      key = null;
-      continue;
-    }
-    const own = depth === 0 ? /^\s*(\w+)\s*=/.exec(line)?.[1] : undefined;
-    if (own !== undefined) key = own;
-    depth += countBrackets(line);
-    const kind = table === null ? key : (table.split(".")[0] ?? null);
-    if (kind === null || !KINDS.has(kind)) continue;
-    if (kind === "vars") {
-      const names = table === "vars" ? (own === undefined ? [] : [own]) : inlineKeys(line);
-      found.push(...names.map((name) => ({ kind, name, line: index + 1 })));
-      continue;
-    }
-    const isByName =
-      !/\bbinding\s*=/.test(line) && /^(?:durable_objects|ratelimits|send_email)$/.test(kind);
-    const names = line.matchAll(
-      isByName ? /\bname\s*=\s*["']([^"']+)["']/g : /\bbinding\s*=\s*["']([^"']+)["']/g,
-    );
-    for (const [, name = ""] of names) found.push({ kind, name, line: index + 1 });
-  }
-  return found;
-}
-
-/** Returns the keys of `vars = { A = "1" }`. */
-function inlineKeys(line: string): string[] {
-  const bare = line.replaceAll(QUOTED, "");
-  return [...bare.matchAll(/[{,]\s*(\w+)\s*=/g)].map(([, name = ""]) => name);
-}
-
-const QUOTED = /"(?:\\.|[^"\\])*"|'[^']*'/g;
-
-function withoutComment(line: string): string {
-  const hash = line.replaceAll(QUOTED, (text) => "x".repeat(text.length)).indexOf("#");
-  return hash < 0 ? line : line.slice(0, hash);
-}
-
-function countBrackets(line: string): number {
-  const bare = line.replaceAll(QUOTED, "");
-  return (bare.match(/[[{]/g)?.length ?? 0) - (bare.match(/[\]}]/g)?.length ?? 0);
+/** Returns the names below an item: texts called `binding`, or `name` in Durable Objects, limits and mail. */
+function findNames(item: Item): [name: string, item: Item][] {
+  const { content } = item;
+  if (isItems(content)) return content.flatMap(findNames);
+  if (!isTable(content)) return [];
+  const named = content.get("binding") ?? content.get("name");
+  if (typeof named?.content === "string") return [[named.content, named]];
+  return [...content.values()].flatMap(findNames);
 }

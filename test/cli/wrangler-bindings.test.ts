@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { parseTree } from "jsonc-parser";
+import * as fc from "fast-check";
 import { checkWranglerFile } from "../../runtime/cli/check-wrangler.ts";
-import {
-  describeLostBindings,
-  findInJson,
-  findInToml,
-} from "../../runtime/cli/wrangler-bindings.ts";
+import { readWrangler } from "../../runtime/cli/import/wrangler/read-wrangler.ts";
+import { describeLostBindings, findBindings } from "../../runtime/cli/wrangler-bindings.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const TOML = `name = "shop" # binding = "NOT_THIS"
@@ -92,13 +89,15 @@ const JSONC = `{
   "secrets_store_secrets": [{ "binding": "KEY", "store_id": "1" }],
 }`;
 
-function inShort(found: ReturnType<typeof findInToml>): string[] {
+async function findIn(text: string, file: string): Promise<string[]> {
+  const found = findBindings(await readWrangler(text, file));
   return found.map(({ kind, name, line }) => `${line} ${kind} ${name}`);
 }
 
-describe("findInToml()", () => {
-  it("finds tables, arrays and inline tables, and leaves environments out", () => {
-    assert.deepEqual(inShort(findInToml(TOML)), [
+describe("findBindings()", () => {
+  it("finds tables, arrays and inline tables of TOML, and leaves environments out", async () => {
+    const found = await findIn(TOML, "wrangler.toml");
+    assert.deepEqual(found.toSorted(byLine), [
       "3 ai AI",
       "4 vars TITLE",
       "4 vars COLOUR",
@@ -118,25 +117,27 @@ describe("findInToml()", () => {
     ]);
   });
 
-  it("takes any text", () => {
-    for (const text of [
-      "",
-      "[[",
-      "]]]]",
-      "kv_namespaces = [[[",
-      '"',
-      "[vars]\n= 1\n[vars]",
-      "ai",
-    ]) {
-      assert.deepEqual(findInToml(text), [], text);
-    }
+  it("reads every form of TOML", async () => {
+    const lines = [
+      'kv_namespaces."0".binding = """CARTS"""',
+      "ai.binding = 'A\"I'",
+      '"vars" = { "A" = """',
+      '[vars]""", B.C = 1 }',
+      "[durable_objects]",
+      'bindings = [ # { name = "NOT_THIS" }',
+      '  { class_name = "Room", name = "ROOMS" } ]',
+    ];
+    assert.deepEqual(await findIn(lines.join("\r\n"), "wrangler.toml"), [
+      "1 kv_namespaces CARTS",
+      '2 ai A"I',
+      "3 vars A",
+      "4 vars B",
+      "7 durable_objects ROOMS",
+    ]);
   });
-});
 
-describe("findInJson()", () => {
-  it("finds the same in JSON with comments", () => {
-    const tree = parseTree(JSONC, [], { allowTrailingComma: true });
-    assert.deepEqual(inShort(findInJson(tree, JSONC)), [
+  it("finds the same in JSON with comments", async () => {
+    assert.deepEqual(await findIn(JSONC, "wrangler.jsonc"), [
       "4 vars TITLE",
       "4 vars DEEP",
       "6 kv_namespaces CARTS",
@@ -150,11 +151,14 @@ describe("findInJson()", () => {
       "18 version_metadata VERSION",
       "19 secrets_store_secrets KEY",
     ]);
-    for (const text of ["", "[]", "5", '{"vars": 1, "ai": [[{"binding": 5}]]}']) {
-      assert.deepEqual(findInJson(parseTree(text), text), [], text);
-    }
+    const other = '{"vars": 1, "ai": [[{"binding": 5}]], "queues": null, "name": "x"}';
+    assert.deepEqual(await findIn(other, "wrangler.json"), []);
   });
 });
+
+function byLine(one: string, other: string): number {
+  return Number.parseInt(one, 10) - Number.parseInt(other, 10);
+}
 
 describe("describeLostBindings()", () => {
   it("names the place and the remedy of each that env does not have", () => {
@@ -165,6 +169,7 @@ describe("describeLostBindings()", () => {
         { kind: "d1_databases", name: "DB", line: 12 },
         { kind: "services", name: "AUTH", line: 15 },
         { kind: "assets", name: "ASSETS", line: 16 },
+        { kind: "vars", name: "MY\nNAME", line: 17 },
       ],
       { file: "wrangler.toml", names: new Set(["USERS"]) },
     );
@@ -173,6 +178,7 @@ describe("describeLostBindings()", () => {
       "wrangler.toml:12: env.DB (d1_databases) is undefined: this server has no such binding, expected the client of a database",
       'wrangler.toml:15: env.AUTH (services) is undefined: found no binding of this name, expected bindings: { AUTH: { service: "NAME-OF-ITS-SITE" } } in the config file',
       "wrangler.toml:16: env.ASSETS (assets) is undefined: found no binding of this name, expected bindings: { ASSETS: { assets: true } } in the config file",
+      'wrangler.toml:17: env["MY\\nNAME"] (vars) is undefined: this server has no such name, expected letters, digits and underscores',
     ]);
   });
 });
@@ -204,5 +210,55 @@ describe("checkWranglerFile()", () => {
     writeFileSync(join(cwd, "wrangler.jsonc"), JSONC);
     const [first = ""] = await checkWranglerFile({ ...config, variables: {} }, { cwd, env: {} });
     assert.match(first, /^wrangler\.jsonc:4: env\.TITLE \(vars\)/);
+  });
+
+  const broken: readonly [file: string, text: string, message: RegExp][] = [
+    [
+      "wrangler.toml",
+      'main = "a"\n[vars',
+      /^Cannot read wrangler\.toml:2: found no TOML, expected /,
+    ],
+    ["wrangler.toml", "[vars]\nA = 1\nA = 2", /^Cannot read wrangler\.toml:3: .*multiple times/],
+    ["wrangler.json", '{\n"vars": {\n', /^Cannot read wrangler\.json:3: found no JSON, expected /],
+    ["wrangler.json", "", /^Cannot read wrangler\.json:1: .*ValueExpected/],
+    ["wrangler.jsonc", "// no\n[]", /^Cannot read wrangler\.jsonc:2: found no table, expected/],
+    [
+      "wrangler.json",
+      `{ "a": ${"[".repeat(50_000)}`,
+      /^Cannot read wrangler\.json: found too many lists or tables within each other/,
+    ],
+  ];
+  for (const [file, text, message] of broken) {
+    it(`warns of ${JSON.stringify(text.slice(0, 30))} in ${file}`, async (t) => {
+      const cwd = temporaryFolder(t);
+      writeFileSync(join(cwd, file), text);
+      const [first = "", ...others] = await checkWranglerFile(config, { cwd, env: {} });
+      assert.match(first, message);
+      assert.deepEqual(others, []);
+    });
+  }
+
+  it("warns of a folder in place of the file", async (t) => {
+    const cwd = temporaryFolder(t);
+    mkdirSync(join(cwd, "wrangler.toml"));
+    const lines = await checkWranglerFile(config, { cwd, env: {} });
+    assert.deepEqual(lines, ["Cannot read wrangler.toml: EISDIR"]);
+  });
+
+  it("takes any text", async (t) => {
+    const cwd = temporaryFolder(t);
+    const characters = "[]{}=\"'#.,:/*\n\r \\\0\uFEFF1-_eé".split("");
+    const unit = fc.constantFrom(...characters, "vars", "binding", "ai");
+    for (const file of ["wrangler.toml", "wrangler.json"]) {
+      await fc.assert(
+        fc.asyncProperty(fc.string({ unit, maxLength: 40 }), async (text) => {
+          writeFileSync(join(cwd, file), text);
+          for (const line of await checkWranglerFile(config, { cwd, env: {} })) {
+            assert.match(line, /^(?:Cannot read )?wrangler\.(?:toml|json):\d+: /);
+          }
+        }),
+        { numRuns: 100 },
+      );
+    }
   });
 });

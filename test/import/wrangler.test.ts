@@ -819,8 +819,8 @@ describe("the .gitignore of secrets", () => {
 
 describe("mistakes in wrangler.toml", () => {
   const mistakes: readonly [lines: string, message: RegExp][] = [
-    ['vars = { A = "1"', /^Cannot import wrangler\.toml:2: found no TOML, expected a file that/],
-    ['main = "again"', /^Cannot import wrangler\.toml:2: found no TOML, .*multiple times/],
+    ['vars = { A = "1"', /^Cannot read wrangler\.toml:2: found no TOML, expected a file that/],
+    ['main = "again"', /^Cannot read wrangler\.toml:2: found no TOML, .*multiple times/],
     ["kv_namespaces = 3", /wrangler\.toml:2: found a number for kv_namespaces, expected a list$/],
     ['kv_namespaces = ["A"]', /found a text for kv_namespaces\[0\], expected a table/],
     [
@@ -901,7 +901,7 @@ describe("mistakes in wrangler.toml", () => {
     await assert.rejects(run(["none.toml"]), /Cannot read none\.toml: ENOENT/);
     await assert.rejects(run(["bad.jsonc"]), /bad\.jsonc:4: found no JSON, .*CloseBraceExpected/);
     await assert.rejects(run(["empty.json"]), /empty\.json:1: found no JSON/);
-    await assert.rejects(run(["list.json"]), /list\.json:1: found a list, expected a table/);
+    await assert.rejects(run(["list.json"]), /Cannot read list\.json:1: found no table, expected/);
   });
 
   it("leave no half of the files", async (t) => {

@@ -12,9 +12,8 @@ import { TRIGGER_CARRIERS } from "./carry-triggers.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { chooseEnvironment } from "./choose-environment.ts";
 import type { Item } from "./item.ts";
-import { readJsonc } from "./read-jsonc.ts";
 import { addSecrets } from "./read-secrets.ts";
-import { readToml } from "./read-toml.ts";
+import { readWrangler } from "./read-wrangler.ts";
 import { BINDING_KEYS, LOST, TOP_LEVEL_ONLY, UNUSED } from "./wrangler-keys.ts";
 import { type HandlerDraft, writeHandlers } from "./write-handlers.ts";
 
@@ -47,7 +46,7 @@ export async function importWrangler(
 ): Promise<WranglerImport> {
   const path = resolve(cwd, word);
   const text = readWhole(path, word);
-  const root = await (word.endsWith(".toml") ? readToml(text, word) : readJsonc(text, word));
+  const root = await readWrangler(text, word);
   const keys = chooseEnvironment(root, { name: environment, report });
   const config = new Section();
   const draft: HandlerDraft = {

@@ -130,6 +130,11 @@ export function isItems(content: Content): content is readonly Item[] {
   return Array.isArray(content);
 }
 
+/** Narrows a content to a table, which `instanceof Map` does not do for the types of its members. */
+export function isTable(content: Content): content is ReadonlyMap<string, Item> {
+  return content instanceof Map;
+}
+
 function describe(content: Content): string {
   if (content === null) return "null";
   if (content instanceof Map) return "a table";

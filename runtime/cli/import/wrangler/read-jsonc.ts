@@ -12,16 +12,15 @@ import { joinPath } from "./read-toml.ts";
 export async function readJsonc(text: string, file: string): Promise<Item> {
   const { parseTree, printParseErrorCode } = await import("jsonc-parser");
   const errors: ParseError[] = [];
-  const plain = text.replace(/^\uFEFF/, "");
-  const tree = parseTree(plain, errors, { allowTrailingComma: true });
-  const lines = new Lines(plain);
+  const tree = parseTree(text, errors, { allowTrailingComma: true });
+  const lines = new Lines(text);
   const [first] = errors;
   if (first !== undefined || tree === undefined) {
     const { offset, error } = first ?? { offset: 0, error: null };
     const reason = error === null ? "the file is empty" : printParseErrorCode(error);
     throw new RuntimeError(
       "ERR_CONFIG",
-      `Cannot import ${file}:${lines.at(offset)}: found no JSON, expected a file that a parser takes: ${reason}`,
+      `Cannot read ${file}:${lines.at(offset)}: found no JSON, expected a file that a parser takes: ${reason}`,
     );
   }
   const toItem = (node: Node, path: string): Item => {

@@ -19,7 +19,7 @@ export async function readToml(text: string, file: string): Promise<Item> {
     const { lineNumber = 1 } = cause as { lineNumber?: number };
     throw new RuntimeError(
       "ERR_CONFIG",
-      `Cannot import ${file}:${lineNumber}: found no TOML, expected a file that a parser takes: ${cause.message}`,
+      `Cannot read ${file}:${lineNumber}: found no TOML, expected a file that a parser takes: ${cause.message}`,
       { cause },
     );
   }
