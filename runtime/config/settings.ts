@@ -35,6 +35,7 @@ import {
   wholeNumber,
   tlsSuites,
 } from "./setting-types.ts";
+import { metricsBuckets } from "./metrics-buckets.ts";
 import { otlpEndpoint } from "./otlp-setting.ts";
 import { proxySetting } from "./proxy-setting.ts";
 import { MODERN_SUITES } from "./tls-suites.ts";
@@ -771,6 +772,19 @@ export const SETTINGS = {
     docs: "token that the admin listener asks for, at least 16 characters (not as a flag), or `file:` and a path; without it, `admin` must be an address of this machine",
     reload: "switch",
     elsewhere: ["adminkey", "adminsecret", "adminpassword"],
+  },
+  /**
+   * Upper bounds of the buckets of histograms at `/metrics`, ascending: `["5ms", "25ms", "100ms", "1s", "10s"]`.
+   * Default: 15 bounds from 1 ms to 1 min.
+   */
+  metricsBuckets: {
+    field: "metricsBucketsMs",
+    type: metricsBuckets(),
+    default: "1ms,2.5ms,5ms,10ms,25ms,50ms,100ms,250ms,500ms,1s,2.5s,5s,10s,30s,1m",
+    help: "bounds of histograms at /metrics",
+    docs: "upper bounds of the buckets of histograms at `/metrics`, ascending ([more](metrics.md#buckets))",
+    reload: "switch",
+    elsewhere: ["buckets", "timebuckets", "histogrambuckets", "latencybuckets", "durationbuckets"],
   },
   /** Whether each answer tells by the field `Server-Timing` where its time went. All visitors see it. Default: off. */
   serverTiming: {

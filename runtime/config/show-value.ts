@@ -3,12 +3,17 @@ export function showValue(field: string, value: unknown): string {
   if (value === null || value === false) return "off";
   if (value === true) return "on";
   if (typeof value === "number") {
-    if (field.endsWith("Ms")) return toUnit(value, DURATIONS);
+    if (field.endsWith("Ms")) return showDuration(value);
     return /Bytes(?:PerSecond)?$/.test(field) ? toUnit(value, SIZES) : String(value);
   }
   if (typeof value === "string") return value;
   const isList = Array.isArray(value) && value.every((each) => typeof each !== "object");
-  return isList ? value.join(",") : JSON.stringify(value);
+  return isList ? value.map((each) => showValue(field, each)).join(",") : JSON.stringify(value);
+}
+
+/** Returns a duration with the largest unit in which it is a whole number: `60000` is `1m`, and `2.5` is `2.5ms`. */
+export function showDuration(ms: number): string {
+  return Number.isInteger(ms) ? toUnit(ms, DURATIONS) : `${ms}ms`;
 }
 
 type Units = readonly (readonly [name: string, size: number])[];

@@ -1,4 +1,5 @@
-import { BOUNDS_MS, quantileOf } from "../observe/histogram.ts";
+import { BOUNDS_MS } from "../lib/duration-bounds.ts";
+import { quantileOf } from "../observe/histogram.ts";
 import {
   REFUSED_SERIES,
   type RequestMeters,

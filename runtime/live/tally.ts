@@ -1,4 +1,5 @@
-import { BOUNDS_MS, quantileOf } from "../observe/histogram.ts";
+import { BOUNDS_MS } from "../lib/duration-bounds.ts";
+import { quantileOf } from "../observe/histogram.ts";
 import type { Latency } from "./snapshot.ts";
 
 /** Counts of requests by their end, and the size of the bodies of their answers. */

@@ -17,6 +17,8 @@ export interface MetricsFacts {
     readonly dropped: number;
     readonly rejectedSpans: number;
   };
+  /** Upper bounds of the buckets of all histograms, in ms, ascending. All are bounds of `Histogram`. */
+  readonly bucketsMs: readonly number[];
   /** The primary's own process. */
   readonly process: ProcessFacts;
 }

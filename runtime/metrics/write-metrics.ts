@@ -1,4 +1,5 @@
-import { BOUNDS_MS, Histogram } from "../observe/histogram.ts";
+import { BOUNDS_MS } from "../lib/duration-bounds.ts";
+import { Histogram } from "../observe/histogram.ts";
 import type { MetricsFacts } from "./facts.ts";
 import type { Family } from "./family.ts";
 import { nameOf } from "./families.ts";
@@ -11,16 +12,11 @@ export const CONTENT_TYPES: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
 };
 
-/** Upper bounds of the buckets that are written, in ms. All are bounds of `Histogram`, whose other buckets are added up. */
-export const WRITTEN_BOUNDS_MS: readonly number[] = [
-  1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
-];
-
-/** The index of each of these bounds in a histogram, and the end of its line before the count. */
-const WRITTEN = WRITTEN_BOUNDS_MS.map((bound) => ({
-  index: BOUNDS_MS.indexOf(bound),
-  end: `le="${toFloat(bound / 1_000)}"} `,
-}));
+/** The index of an upper bound among the buckets of a histogram, and the end of its line before the count. */
+interface WrittenBound {
+  readonly index: number;
+  readonly end: string;
+}
 
 /** Returns the format that a client asks for. A client that accepts OpenMetrics gets it. */
 export function pickFormat(accept: string | undefined): MetricsFormat {
@@ -35,23 +31,36 @@ export function pickFormat(accept: string | undefined): MetricsFormat {
   return isWanted ? "openmetrics" : "text";
 }
 
-/** Writes all samples in a format. Leaves out metrics without samples. */
+/** Writes all samples in a format. Leaves out metrics without samples. The facts have the bounds of buckets. */
 export function writeMetrics(
   families: readonly Family[],
   facts: MetricsFacts,
   format: MetricsFormat,
 ): string {
-  const texts = families.map((family) => writeFamily(family, facts, format));
+  const bounds = facts.bucketsMs.map(toWritten);
+  const texts = families.map((family) => writeFamily(family, { facts, format, bounds }));
   return texts.join("") + (format === "openmetrics" ? "# EOF\n" : "");
 }
 
-function writeFamily(family: Family, facts: MetricsFacts, format: MetricsFormat): string {
+/** @throws TypeError for a bound that histograms do not have: the setting refuses such bounds. */
+function toWritten(boundMs: number): WrittenBound {
+  const index = BOUNDS_MS.indexOf(boundMs);
+  if (index === -1) throw new TypeError(`histograms have no bound ${boundMs} ms`);
+  // Without the last digits of binary fractions.
+  return { index, end: `le="${toFloat(Number((boundMs / 1_000).toPrecision(6)))}"} ` };
+}
+
+function writeFamily(
+  family: Family,
+  options: { facts: MetricsFacts; format: MetricsFormat; bounds: readonly WrittenBound[] },
+): string {
+  const { facts, format, bounds } = options;
   const { type, unit, labels, help } = family;
   const name = nameOf(family);
   const lines: string[] = [];
   for (const [values, value] of family.collect(facts)) {
     const set = labels.map((label, index) => `${label}="${escapeLabel(values[index] ?? "")}"`);
-    if (value instanceof Histogram) lines.push(toHistogramLines(name, set, value));
+    if (value instanceof Histogram) lines.push(toHistogramLines({ name, set, bounds }, value));
     else lines.push(`${name}${inBraces(set)} ${value}`);
   }
   if (lines.length === 0) return "";
@@ -69,16 +78,16 @@ function writeFamily(family: Family, facts: MetricsFacts, format: MetricsFormat)
 
 /** Makes texts of the labels once per histogram: a server has thousands of buckets. */
 function toHistogramLines(
-  name: string,
-  set: readonly string[],
+  series: { name: string; set: readonly string[]; bounds: readonly WrittenBound[] },
   { counts, sumMs }: Histogram,
 ): string {
+  const { name, set, bounds } = series;
   const start = `${name}_bucket{${set.map((label) => `${label},`).join("")}`;
   const labels = inBraces(set);
   let text = "";
   let seen = 0;
   let from = 0;
-  for (const { index, end } of WRITTEN) {
+  for (const { index, end } of bounds) {
     for (; from <= index; from++) seen += counts[from] ?? 0;
     text += `${start}${end}${seen}\n`;
   }

@@ -1,11 +1,4 @@
-/** Steps of one decade. Each bound is at most 1.25 times the one before: the middle of a bucket is within an eighth of its bounds. */
-const STEPS = [1, 1.2, 1.5, 1.8, 2.2, 2.5, 3, 3.6, 4.3, 5, 6, 7.2, 8.5] as const;
-
-/** Upper bounds of the buckets in ms, from 0.1 ms to 100 s. Durations above the last one have a bucket of their own. */
-export const BOUNDS_MS: Readonly<Float64Array> = new Float64Array([
-  ...[-1, 0, 1, 2, 3, 4].flatMap((power) => STEPS.map((step) => round(step * 10 ** power))),
-  100_000,
-]);
+import { BOUNDS_MS } from "../lib/duration-bounds.ts";
 
 /** Counts of durations in buckets. Values only grow. */
 export class Histogram {
@@ -69,9 +62,4 @@ function bucketOf(ms: number): number {
     else low = middle + 1;
   }
   return low;
-}
-
-/** Without the last digits of binary fractions: 0.12, not 0.12000000000000001. */
-function round(value: number): number {
-  return Number(value.toPrecision(3));
 }

@@ -34,6 +34,7 @@ export class ServerLook {
       ),
       spool: spoolUsage,
       traces: primary.traceCounts,
+      bucketsMs: primary.config.metricsBucketsMs,
       process: this.#lookAtProcess(),
     };
   }

@@ -140,6 +140,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       queueTimeoutMs: 10_000,
       healthPath: null,
       admin: null,
+      metricsBucketsMs: [
+        1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
+      ],
       adminTokenDigest: null,
       otlp: null,
       traceSample: 1,
@@ -301,6 +304,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: ["0.01", "traceSample", 0.01],
       serverTiming: ["on", "serverTiming", true],
       cron: ["off", "cron", false],
+      metricsBuckets: ["5ms, 0.1s,1m", "metricsBucketsMs", [5, 100, 60_000]],
       queues: ["off", "queues", false],
       // Only a config file has stores.
       cronStore: ["off", "cronStore", null],

@@ -30,6 +30,7 @@ describe("showValue()", () => {
     ["cleanUrls", true, "on"],
     ["certsDir", "/srv/certs", "/srv/certs"],
     ["trustedProxies", ["10.0.0.0/8", "::1"], "10.0.0.0/8,::1"],
+    ["metricsBucketsMs", [0.5, 2.5, 1_500, 60_000], "0.5ms,2.5ms,1500ms,1m"],
     ["cache", { maxAgeMs: 1 }, '{"maxAgeMs":1}'],
   ];
   for (const [field, value, shown] of cases) {

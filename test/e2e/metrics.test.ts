@@ -2,15 +2,26 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { Agent, request as requestPlain } from "node:http";
 import { Agent as TlsAgent, request as requestTls } from "node:https";
+import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import type { Status } from "../../runtime/control/operations.ts";
 import { askServer } from "../helpers/ask-server.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { Load } from "../helpers/load.ts";
+import { Reloads } from "../helpers/reloads.ts";
 import { shareServer } from "../helpers/shared-server.ts";
 import type { TestServer } from "../helpers/start-server.ts";
 
 const TOKEN = "a-token-of-the-operators";
+
+const CONFIG = {
+  admin: 0,
+  adminToken: TOKEN,
+  queueLimit: 3,
+  pools: { held: { concurrency: 1 } },
+  rules: [{ path: "/old", redirect: "/" }],
+  accessLogSkip: ["/random/**"],
+};
 
 const getServer = shareServer({
   https: true,
@@ -36,16 +47,7 @@ const getServer = shareServer({
       };`,
   },
   public: { "page.txt": "a file" },
-  files: {
-    "edgicorn.config.json": JSON.stringify({
-      admin: 0,
-      adminToken: TOKEN,
-      queueLimit: 3,
-      pools: { held: { concurrency: 1 } },
-      rules: [{ path: "/old", redirect: "/" }],
-      accessLogSkip: ["/random/**"],
-    }),
-  },
+  files: { "edgicorn.config.json": JSON.stringify(CONFIG) },
 });
 
 /** Asks the admin listener. */
@@ -82,6 +84,18 @@ function requestsIn(samples: ReadonlyMap<string, number>): Map<string, number> {
     if (route !== undefined) counts.set(`${method} ${route} ${status}`, value);
   }
   return counts;
+}
+
+/** Names the requests of files with the status 200. */
+const FILES =
+  'edgicorn_http_request_duration_seconds{site="default",route="files",method="GET",status="2xx"}';
+
+/** Returns the upper bounds of the buckets of `FILES`. */
+function boundsIn(series: readonly string[]): string[] {
+  const start = FILES.replace("{", "_bucket{").replace("}", ',le="');
+  return series.flatMap((name) =>
+    name.startsWith(start) ? [name.slice(start.length).replace('"}', "")] : [],
+  );
 }
 
 /** Returns the names of all series but those of single workers, which a worker has once it has answered a ping. */
@@ -315,5 +329,32 @@ describe("/metrics", { timeout: 600_000 }, () => {
     const after = await scrape(server);
     assert.equal(after.get(`edgicorn_queue_wait_seconds_count{${held}}`), 3);
     assert.doesNotMatch(server.stderr, new RegExp(TOKEN));
+  });
+
+  it("has the buckets of the setting, from a reload on", async () => {
+    const server = await getServer();
+    await server.fetch("/page.txt");
+    const before = [...(await scrape(server)).keys()];
+    assert.equal(boundsIn(before).length, 16);
+    const configure = (metricsBuckets: readonly string[]): void =>
+      writeFileSync(
+        join(server.dir, "edgicorn.config.json"),
+        JSON.stringify({ ...CONFIG, metricsBuckets }),
+      );
+    const reloads = new Reloads(server);
+    configure(["25ms", "16s"]);
+    assert.match(
+      await reloads.refused(),
+      /metricsBuckets in edgicorn\.config\.json: found "16s", expected a bound that the server counts with, such as "15s" or "18s"/,
+    );
+    configure(["25ms", "15s"]);
+    const { settings } = await reloads.next();
+    assert.deepEqual(settings, ["metricsBuckets"]);
+    const after = await scrape(server);
+    assert.deepEqual(boundsIn([...after.keys()]), ["0.025", "15.0", "+Inf"]);
+    // Requests from before the reload are in the new buckets, too.
+    const all = after.get(FILES.replace("{", "_bucket{").replace("}", ',le="+Inf"}'));
+    assert.equal(all, after.get(FILES.replace("{", "_count{")));
+    assert.ok((all ?? 0) > 0);
   });
 });

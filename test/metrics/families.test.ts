@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { BOUNDS_MS } from "../../runtime/lib/duration-bounds.ts";
 import { FAMILIES, nameOf } from "../../runtime/metrics/families.ts";
 import { mergePools } from "../../runtime/metrics/merge-pools.ts";
 import { writeMetrics } from "../../runtime/metrics/write-metrics.ts";
@@ -82,13 +83,27 @@ describe("FAMILIES", () => {
     }
   });
 
-  it("satisfy promtool", (t) => {
-    const input = writeMetrics(FAMILIES, createFacts(), "text");
-    const checked = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
-    if (checked.error !== undefined) {
-      t.skip("promtool is not installed (Debian: prometheus)");
-      return;
+  it("are read from the dashboard without a bound, since operators choose the buckets", () => {
+    const dashboard = readFileSync(DASHBOARD, "utf8");
+    const queries = [...dashboard.matchAll(/"expr": "(.*)"/g)].map(([, query = ""]) => query);
+    const ofBuckets = queries.filter((query) => query.includes("_bucket{"));
+    assert.ok(ofBuckets.length > 0);
+    for (const query of ofBuckets) {
+      assert.match(query, /histogram_quantile\([\d.]+, sum by \(le\b/);
+      assert.doesNotMatch(query, /\ble *[=!]/);
     }
-    assert.deepEqual([checked.status, checked.stdout, checked.stderr], [0, "", ""]);
   });
+
+  const setsOfBuckets = { some: createFacts().bucketsMs, one: [200], all: [...BOUNDS_MS] };
+  for (const [name, bucketsMs] of Object.entries(setsOfBuckets)) {
+    it(`satisfy promtool, with ${name} of the bounds`, (t) => {
+      const input = writeMetrics(FAMILIES, { ...createFacts(), bucketsMs }, "text");
+      const checked = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
+      if (checked.error !== undefined) {
+        t.skip("promtool is not installed (Debian: prometheus)");
+        return;
+      }
+      assert.deepEqual([checked.status, checked.stdout, checked.stderr], [0, "", ""]);
+    });
+  }
 });

@@ -38,6 +38,7 @@ export function createFacts(): MetricsFacts {
     counters,
     readiness,
     traces: { exported: 6, dropped: 7, rejectedSpans: 8 },
+    bucketsMs: [1, 2.5, 5, 1_000, 30_000, 60_000],
     status: {
       cron: [
         {

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import * as fc from "fast-check";
 import type { Family } from "../../runtime/metrics/family.ts";
-import {
-  pickFormat,
-  WRITTEN_BOUNDS_MS,
-  writeMetrics,
-} from "../../runtime/metrics/write-metrics.ts";
-import { BOUNDS_MS, Histogram } from "../../runtime/observe/histogram.ts";
+import { BOUNDS_MS } from "../../runtime/lib/duration-bounds.ts";
+import { pickFormat, writeMetrics } from "../../runtime/metrics/write-metrics.ts";
+import { Histogram } from "../../runtime/observe/histogram.ts";
 import { createFacts } from "./sample-facts.ts";
 
 function familyOf(own: Partial<Family> & Pick<Family, "type" | "collect">): Family {
@@ -65,8 +63,34 @@ describe("writeMetrics()", () => {
     );
   });
 
-  it("writes only bounds that a histogram has, so that no duration moves to another bucket", () => {
-    for (const bound of WRITTEN_BOUNDS_MS) assert.ok(BOUNDS_MS.includes(bound), String(bound));
+  it("writes exactly the bounds of the setting, and counts each duration at its place", () => {
+    const bounds = fc.uniqueArray(fc.constantFrom(...BOUNDS_MS), { minLength: 1 });
+    const durations = fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }));
+    fc.assert(
+      fc.property(bounds, durations, (unsorted, all) => {
+        const bucketsMs = unsorted.toSorted((one, other) => one - other);
+        const histogram = new Histogram();
+        for (const ms of all) histogram.note(ms);
+        const family = familyOf({ type: "histogram", collect: () => [[[], histogram]] });
+        const text = writeMetrics([family], { ...createFacts(), bucketsMs }, "text");
+        const found = [...text.matchAll(/le="(.+?)"} (\d+)/g)].map(([, le, count]) => [
+          le === "+Inf" ? Infinity : Number(le),
+          Number(count),
+        ]);
+        const expected = [...bucketsMs, Infinity].map((bound) => [
+          bound === Infinity ? bound : Number(`${bound}e-3`),
+          all.filter((ms) => ms <= bound).length,
+        ]);
+        assert.deepEqual(found, expected);
+      }),
+    );
+  });
+
+  it("refuses a bound that histograms do not have", () => {
+    assert.throws(
+      () => writeMetrics([], { ...createFacts(), bucketsMs: [1.1] }, "text"),
+      TypeError,
+    );
   });
 
   it("leaves out metrics without samples", () => {
