@@ -400,8 +400,10 @@ export type RequestMessage = readonly [
   found?: FoundHead | null,
   /** How many calls of handlers have led to this request, one within the other. Absent or 0: a client sent it. */
   depth?: number,
-  /** Version of the protocol that the client speaks. Absent: `HTTP/1.1`. */
-  protocol?: "HTTP/1.0" | "HTTP/2.0",
+  /** Version of the protocol that the client speaks. Absent or `null`: `HTTP/1.1`. */
+  protocol?: "HTTP/1.0" | "HTTP/2.0" | null,
+  /** Version and cipher of the client's TLS (`lib/tls-facts.ts`). Absent: none, or the engine does not know. */
+  tls?: number,
 ];
 
 /** The head of the answer with a file that a request found. */

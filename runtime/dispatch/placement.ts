@@ -98,11 +98,11 @@ export class Placement {
     ];
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
     const size = client.head.fields.length + bodyBytes;
-    const { protocol = "HTTP/1.1" } = client.head;
-    if (found === null && callDepth === 0 && protocol === "HTTP/1.1") {
+    const { protocol = "HTTP/1.1", tls = 0 } = client.head;
+    if (found === null && callDepth === 0 && protocol === "HTTP/1.1" && tls === 0) {
       lane.channel.send(message, size);
     } else {
-      const odd = withOddParts(message, { found, callDepth, protocol });
+      const odd = withOddParts(message, { found, callDepth, protocol, tls });
       lane.channel.send(odd, found === null ? size : size + found.fields.length);
     }
     intake?.feed({
@@ -240,12 +240,15 @@ function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
 /** Returns the message with the parts that few requests have. A part is nil or 0 where only a later one is needed. */
 function withOddParts(
   message: RequestMessage,
-  own: { found: FoundFile | null; callDepth: number; protocol: Protocol },
+  own: { found: FoundFile | null; callDepth: number; protocol: Protocol; tls: number },
 ): RequestMessage {
   const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
-  const { callDepth, protocol } = own;
+  const { callDepth, protocol, tls } = own;
   const found: FoundHead | null = own.found === null ? null : [own.found.status, own.found.fields];
   const start = [kind, id, route, params, method, url, head, address, timeoutMs, body] as const;
+  if (tls !== 0) {
+    return [...start, found, callDepth, protocol === "HTTP/1.1" ? null : protocol, tls];
+  }
   if (protocol !== "HTTP/1.1") return [...start, found, callDepth, protocol];
   if (callDepth > 0) return [...start, null, callDepth];
   return found === null ? message : [...start, found];

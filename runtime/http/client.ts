@@ -35,6 +35,8 @@ export interface RequestHead {
   hasKnownUser?: boolean;
   /** Version of the protocol that the client speaks; absent: `HTTP/1.1`. */
   protocol?: Protocol;
+  /** Version and cipher of the client's TLS (`lib/tls-facts.ts`); absent or 0: none, or the engine does not know. */
+  tls?: number;
   /** Number that a trusted proxy gave to the request; `null` or absent: the server's own counts. */
   requestId?: string | null;
 }

@@ -29,6 +29,8 @@ export interface RequestParts {
   fields: string;
   /** Version of the client's protocol; `null` or absent: `HTTP/1.1`. */
   protocol?: RequestState["protocol"];
+  /** Number of the facts about the client's TLS (`lib/tls-facts.ts`); 0 or absent: none are known. */
+  tls?: number;
   /** Bytes must not change later. A stream is locked when the handler first touches the body. */
   body: Uint8Array | ReadableStream<Uint8Array> | null;
 }
@@ -56,6 +58,7 @@ export function createRequest(parts: RequestParts): Request {
     url: parts.url,
     fields: parts.fields,
     protocol: parts.protocol ?? null,
+    tls: parts.tls ?? 0,
     source,
     used: false,
     input,

@@ -15,6 +15,8 @@ export interface RequestState {
   readonly fields: string;
   /** Version of the client's protocol; `null`: `HTTP/1.1`. */
   readonly protocol: "HTTP/1.0" | "HTTP/2.0" | null;
+  /** Number of the facts about the client's TLS (`lib/tls-facts.ts`); 0: none are known. */
+  readonly tls: number;
   /** A complete body. `used` refers to it until `real` exists. */
   readonly source: Uint8Array | null;
   used: boolean;

@@ -12,6 +12,7 @@ export function toRequest(message: RequestMessage, follows: RequestBody | null):
     fields: message[6],
     // Reading past the end of an array would be slower.
     protocol: message.length > 12 ? (message[12] ?? null) : null,
+    tls: message.length > 13 ? (message[13] ?? 0) : 0,
     // The message's bytes are lent.
     body: body === BODY_FOLLOWS ? (follows?.stream ?? null) : body && Buffer.from(body),
   });

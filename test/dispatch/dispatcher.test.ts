@@ -303,7 +303,7 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
   });
 
-  it("tells the worker the protocol of a client that does not speak HTTP/1.1", async (t) => {
+  it("tells the worker the protocol of a client, and the TLS that its engine knows", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1, { threads: 9 });
     const found = { status: 200, fields: "a\n1", answer: answerFound };
@@ -312,6 +312,8 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
       [{ protocol: "HTTP/2.0" }, TO, [null, 0, "HTTP/2.0"]],
       [{ protocol: "HTTP/1.0" }, { ...TO, found }, [[200, "a\n1"], 0, "HTTP/1.0"]],
       [{ protocol: "HTTP/2.0" }, { ...TO, callDepth: 3 }, [null, 3, "HTTP/2.0"]],
+      [{ tls: 4 }, TO, [null, 0, null, 4]],
+      [{ protocol: "HTTP/2.0", tls: 4 }, { ...TO, found }, [[200, "a\n1"], 0, "HTTP/2.0", 4]],
     ] as const;
     for (const [at, [head, request, expected]] of cases.entries()) {
       const client = new FakeClient(at + 1);

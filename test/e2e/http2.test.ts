@@ -10,6 +10,7 @@ import { FrameClient } from "../helpers/web-socket-frames/frame-client.ts";
 
 const HANDLERS = {
   "index.ts": `export default () => new Response("hello");`,
+  "cf.ts": `export default (request) => Response.json(request.cf);`,
   "large.ts": `export default () => new Response("x".repeat(1_000_000));`,
   "echo.ts": `export default async (request) => Response.json({
     body: (await request.text()).length, host: request.headers.get("host"), cookie: request.headers.get("cookie"),
@@ -76,6 +77,13 @@ describe("HTTP/2", { timeout: 300_000 }, () => {
       refused.resume();
       await once(refused, "close");
       assert.equal((await ask(session, { ":path": "/" })).status, 200, "the connection goes on");
+    }
+    for (const [url, tls] of [
+      [server.https, { tlsVersion: "TLSv1.3", tlsCipher: "AEAD-AES256-GCM-SHA384" }],
+      [server.http, {}],
+    ] as const) {
+      const { text } = await ask(open(t, url), { ":path": "/cf" });
+      assert.deepEqual(JSON.parse(text), { httpProtocol: "HTTP/2", ...tls });
     }
     await server.untilAccess({ path: "/", scheme: "https", protocol: "HTTP/2.0", status: 200 });
     assert.equal(await (await server.fetch("/")).text(), "hello");

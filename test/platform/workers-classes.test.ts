@@ -6,6 +6,7 @@ import {
   createIdentityTransformStream,
   lengthOf,
 } from "../../runtime/platform/stream-classes.ts";
+import { toTlsNumber } from "../../runtime/lib/tls-facts.ts";
 import { defineRequestCf } from "../../runtime/platform/request-cf.ts";
 import { extendCrypto } from "../../runtime/platform/workers-crypto.ts";
 import { createRequest } from "../../runtime/web/fast-request.ts";
@@ -149,5 +150,22 @@ describe("defineRequestCf()", () => {
       facts.map((each) => [each, each]),
     );
     assert.equal(Reflect.get(new Request(request), "cf"), undefined);
+    const overTls = (tls: number): unknown => {
+      const other = createRequest({
+        method: "GET",
+        url: "https://a/",
+        fields: "",
+        body: null,
+        tls,
+      });
+      return Reflect.get(other.clone(), "cf");
+    };
+    const number = toTlsNumber("TLSv1.3", "TLS_AES_128_GCM_SHA256");
+    const tlsCipher = "AEAD-AES128-GCM-SHA256";
+    const own = { httpProtocol: "HTTP/1.1", tlsVersion: "TLSv1.3", tlsCipher };
+    assert.deepEqual(overTls(number), own);
+    assert.equal(overTls(number), overTls(number), "the same object each time");
+    const unknown = { httpProtocol: "HTTP/1.1", tlsVersion: "TLSv1.2" };
+    assert.deepEqual(overTls(toTlsNumber("TLSv1.2", "PSK-AES128-CCM")), unknown);
   });
 });

@@ -21,6 +21,7 @@ import { NodeClient } from "./node-client.ts";
 import type { UpgradedStream } from "./node-web-socket.ts";
 import type { NodeListenerContext } from "./listener-context.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
+import { noteTls } from "./note-tls.ts";
 import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
 import { serveUpgrade } from "./serve-upgrade.ts";
@@ -75,6 +76,7 @@ export class Http1Connection implements Transport {
   readonly #context: NodeListenerContext;
   readonly #certificate: ServedCertificate | null;
   readonly #peer: string;
+  readonly #tls: number;
   #state: "idle" | "head" | "exchange" | "leaving" | "upgraded" | "closed" = "idle";
   /** Time at which the present state began, or in which the client last sent something while it is left. */
   #sinceMs: number;
@@ -113,12 +115,19 @@ export class Http1Connection implements Transport {
 
   constructor(
     socket: Socket,
-    options: { context: NodeListenerContext; certificate: ServedCertificate | null; peer: string },
+    options: {
+      context: NodeListenerContext;
+      certificate: ServedCertificate | null;
+      peer: string;
+      /** Number of the facts about the connection's TLS (`lib/tls-facts.ts`); 0: none. */
+      tls: number;
+    },
   ) {
     this.#socket = socket;
     this.#context = options.context;
     this.#certificate = options.certificate;
     this.#peer = options.peer;
+    this.#tls = options.tls;
     this.#sinceMs = options.context.clock.now();
     socket.on("data", (bytes: Buffer) => this.#onData(bytes));
     socket.on("end", () => this.#onEnd());
@@ -456,6 +465,7 @@ export class Http1Connection implements Transport {
       return;
     }
     if (start.minor === 0) head.protocol = "HTTP/1.0";
+    noteTls(head, this.#tls);
     const keepsAlive = start.minor === 1 || /\bkeep-alive\b/i.test(heads.connection ?? "");
     this.#isLast = heads.hasClose || !keepsAlive;
     this.#minor = start.minor;

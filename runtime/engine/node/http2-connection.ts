@@ -18,6 +18,7 @@ import { treatConnection } from "./http2-health.ts";
 import { type Http2Owner, Http2Transport } from "./http2-transport.ts";
 import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
 import { NodeClient, type UpgradeRequest } from "./node-client.ts";
+import { noteTls } from "./note-tls.ts";
 import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
 import { serveUpgrade } from "./serve-upgrade.ts";
@@ -64,6 +65,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
   readonly #context: NodeListenerContext;
   readonly #certificate: ServedCertificate | null;
   readonly #peer: string;
+  readonly #tls: number;
   readonly #open = new Set<Http2Transport>();
   /** Time at which a stream began or ended. */
   #activeMs: number;
@@ -85,13 +87,20 @@ export class Http2Connection implements OpenConnection, Http2Owner {
    */
   constructor(
     socket: Socket,
-    options: { context: NodeListenerContext; certificate: ServedCertificate | null; peer: string },
+    options: {
+      context: NodeListenerContext;
+      certificate: ServedCertificate | null;
+      peer: string;
+      /** Number of the facts about the connection's TLS (`lib/tls-facts.ts`); 0: none. */
+      tls: number;
+    },
   ) {
     const { context } = options;
     this.#socket = socket;
     this.#context = context;
     this.#certificate = options.certificate;
     this.#peer = options.peer;
+    this.#tls = options.tls;
     this.#activeMs = context.clock.now();
     const pairs = 2 * context.headerCountLimit + SPARE_FIELDS;
     this.#session = performServerHandshake(socket, {
@@ -247,7 +256,10 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     this.#open.add(transport);
     try {
       if ("reason" in head) this.#refuse(transport, { ...head, ...line });
-      else this.#serve(transport, head, line.isUpgrade === true && !isComplete);
+      else {
+        noteTls(head, this.#tls);
+        this.#serve(transport, head, line.isUpgrade === true && !isComplete);
+      }
     } catch (error) {
       this.#context.onError(error);
       transport.destroy();

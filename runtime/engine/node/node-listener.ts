@@ -33,6 +33,7 @@ import { Http1Connection } from "./http1-connection.ts";
 import { Http2Connection } from "./http2-connection.ts";
 import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
 import type { NodeClient } from "./node-client.ts";
+import { readTls } from "./note-tls.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
 import { prepareHead } from "./prepared-head.ts";
 import type { PreparedHead } from "./transport.ts";
@@ -397,7 +398,8 @@ export class NodeListener implements Listener, NodeListenerContext {
     certificate: ServedCertificate | null,
   ): void {
     const peer = toCanonicalAddress(socket.remoteAddress ?? "");
-    this.#connections.add(new Connection(socket, { context: this, certificate, peer }));
+    const tls = this.secure ? readTls(socket) : 0;
+    this.#connections.add(new Connection(socket, { context: this, certificate, peer, tls }));
   }
 
   get #hasHttp2(): boolean {

@@ -60,5 +60,5 @@ function connect(
 ): Http1Connection {
   // It has the members of a socket that a connection uses.
   const used = socket as unknown as Socket;
-  return new Http1Connection(used, { context, certificate: null, peer: "127.0.0.1" });
+  return new Http1Connection(used, { context, certificate: null, peer: "127.0.0.1", tls: 0 });
 }

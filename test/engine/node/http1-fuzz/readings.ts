@@ -64,7 +64,7 @@ export class OwnParser {
   async read(parts: readonly Buffer[]): Promise<Reading> {
     const socket = new MemorySocket();
     this.#requests = [];
-    const options = { context: this.#context, certificate: null, peer: "127.0.0.1" };
+    const options = { context: this.#context, certificate: null, peer: "127.0.0.1", tls: 0 };
     // It has the members of a socket that a connection uses.
     void new Http1Connection(socket as unknown as Socket, options);
     await feed(socket, parts);
