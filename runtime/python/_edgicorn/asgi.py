@@ -14,6 +14,7 @@ from .error_page import answer_failure, tell_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
 from .handed_file import to_handed
 from .mount import split_mount
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from .asgi_worker import AsgiWorker
@@ -124,20 +125,17 @@ def to_headers(headers: "Iterable[tuple[bytes, bytes]]") -> "tuple[str, int | No
     return block, length
 
 
-class AsgiExchange:
+class AsgiExchange(Waiting):
     """One request, from its arrival until its task has ended."""
 
     __slots__ = (
-        "_worker",
         "_message",
         "id",
         "_chunks",
         "_chunks_ended",
         "_is_body_taken",
-        "_received",
         "_aborted",
         "_credit",
-        "_granted",
         "_taken",
         "_status",
         "_fields",
@@ -151,7 +149,7 @@ class AsgiExchange:
     )
 
     def __init__(self, worker: "AsgiWorker", message: "list[Any]", *, compresses: bool = True) -> None:
-        self._worker = worker
+        super().__init__(worker)
         self._message = message
         self.id = message[p.ID]
         body = message[p.BODY]
@@ -160,12 +158,8 @@ class AsgiExchange:
         if body is not True:
             self._chunks.append(body or b"")
         self._is_body_taken = False
-        #: Wakes `receive`.
-        self._received: "asyncio.Future[None] | None" = None
         self._aborted: "str | None" = None
         self._credit = worker.credit_bytes
-        #: Wakes `send`.
-        self._granted: "asyncio.Future[None] | None" = None
         #: Settles when the primary says whether it sends a file.
         self._taken: "asyncio.Future[bool] | None" = None
         self._status = 0
@@ -221,10 +215,7 @@ class AsgiExchange:
             if self._chunks_ended and not self._is_body_taken:
                 self._is_body_taken = True
                 return {"type": "http.request", "body": b"", "more_body": False}
-            if self._received is None:
-                self._received = self._worker.loop.create_future()
-            # Several tasks may wait at once.
-            await asyncio.shield(self._received)
+            await self._until_received()
 
     async def send(self, event: "dict[str, Any]") -> None:
         """Takes an event of the application. Raises `OSError` once the client has left."""
@@ -281,20 +272,6 @@ class AsgiExchange:
         self.take_file(False)
         self._wake_receive()
         self._wake_send()
-
-    def _wake_receive(self) -> None:
-        future = self._received
-        if future is not None:
-            self._received = None
-            if not future.done():
-                future.set_result(None)
-
-    def _wake_send(self) -> None:
-        future = self._granted
-        if future is not None:
-            self._granted = None
-            if not future.done():
-                future.set_result(None)
 
     # The answer.
 
@@ -394,9 +371,7 @@ class AsgiExchange:
         at = 0
         while at < len(body):
             while self._credit <= 0:
-                if self._granted is None:
-                    self._granted = self._worker.loop.create_future()
-                await asyncio.shield(self._granted)
+                await self._until_sendable()
                 if self._aborted is not None:
                     raise ClientLeft(f"Cannot send the response: {self._aborted}")
             end = min(len(body), at + p.CHUNK_BYTES, at + self._credit)

@@ -10,6 +10,7 @@ from . import protocol as p
 from .asgi import AsgiExchange, ClientLeft, to_headers, to_scope
 from .error_page import tell_failure
 from .fields import BadAnswer
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from .asgi_worker import AsgiWorker
@@ -61,11 +62,10 @@ def to_socket_scope(
     return scope
 
 
-class AsgiSocket:
+class AsgiSocket(Waiting):
     """One WebSocket, from its request until its task has ended and the primary has told its end."""
 
     __slots__ = (
-        "_worker",
         "_message",
         "id",
         "_state",
@@ -75,15 +75,13 @@ class AsgiSocket:
         "_denial",
         "_events",
         "_end",
-        "_received",
-        "_flushed",
         "_sent_bytes",
         "_asked_bytes",
         "_flushed_bytes",
     )
 
     def __init__(self, worker: "AsgiWorker", message: "list[Any]") -> None:
-        self._worker = worker
+        super().__init__(worker)
         self._message = message
         self.id = message[p.ID]
         self._state = _CONNECTING
@@ -96,10 +94,6 @@ class AsgiSocket:
         self._events: "deque[list[Any]]" = deque()
         #: The event at the end, once it has come.
         self._end: "dict[str, Any] | None" = None
-        #: Wakes `receive`.
-        self._received: "asyncio.Future[None] | None" = None
-        #: Wakes `send`.
-        self._flushed: "asyncio.Future[None] | None" = None
         # Bytes since the beginning: given to the primary, those before the last question, those that have left.
         self._sent_bytes = 0
         self._asked_bytes = 0
@@ -137,10 +131,7 @@ class AsgiSocket:
             if self._end is not None:
                 self._is_end_taken = True
                 return dict(self._end)
-            if self._received is None:
-                self._received = self._worker.loop.create_future()
-            # Several tasks may wait at once.
-            await asyncio.shield(self._received)
+            await self._until_received()
 
     async def send(self, event: "dict[str, Any]") -> None:
         """Takes an event of the application. Raises `OSError` once the client is gone."""
@@ -236,20 +227,6 @@ class AsgiSocket:
         self._state = _GONE
         self._wake_send()
 
-    def _wake_receive(self) -> None:
-        future = self._received
-        if future is not None:
-            self._received = None
-            if not future.done():
-                future.set_result(None)
-
-    def _wake_send(self) -> None:
-        future = self._flushed
-        if future is not None:
-            self._flushed = None
-            if not future.done():
-                future.set_result(None)
-
     # The answer.
 
     def _accept(self, event: "dict[str, Any]") -> None:
@@ -294,9 +271,7 @@ class AsgiSocket:
                 f"Cannot send a message of {len(data)} bytes: expected at most {p.MAX_SOCKET_MESSAGE_BYTES}, so send it in parts"
             )
         while self._sent_bytes - self._flushed_bytes >= _WINDOW_BYTES:
-            if self._flushed is None:
-                self._flushed = self._worker.loop.create_future()
-            await asyncio.shield(self._flushed)
+            await self._until_sendable()
             if self._state == _GONE:
                 raise self._left()
             if self._state != _OPEN:
