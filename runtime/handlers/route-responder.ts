@@ -113,25 +113,27 @@ export class RouteResponder implements Responder {
     const limits = report?.methodLimits[client.head.method] ?? report?.limits ?? null;
     inquiry.tell({ kind: "handler-limits", limits });
     if (this.#limiters !== null && !this.#admits(client, rules)) return;
-    if (rules.cache === "off") this.#explainPool(client, inquiry);
+    if (rules.cache === "off") this.#explainPool(client, inquiry, this.#standInsFor(target));
     else lead(this.#cachedBy(rules.cache), client, target);
   }
 
-  #explainPool(client: Client, inquiry: Inquiry): void {
+  #explainPool(client: Client, inquiry: Inquiry, standIns: readonly string[]): void {
     const { admission } = this.#options;
     const { workers, plan } = this.pool;
     const isReserved = this.rulesOf(client.head.method).reserved;
     const ready = workers.filter(({ state }) => state === "ready").length;
     inquiry.tell({ kind: "pool", pool: plan.name, ready, workers: workers.length });
-    const { standIn } = this.#options.slot;
-    if (standIn !== null && plan.app === null) {
-      const names = standIn.names.join(", then ");
-      const verb = standIn.names.length === 1 ? "answers" : "answer";
+    if (standIns.length > 0 && plan.app === null) {
+      const names = standIns.join(", then ");
       inquiry.note(
-        `if the handler fails after passThroughOnException(), ${names} ${verb} in its place`,
+        `if the handler fails after passThroughOnException(), the answer comes from ${names}`,
       );
     }
     if (admission.admits(client, { isReserved })) inquiry.conclude();
+  }
+
+  #standInsFor(target: ParsedTarget): readonly string[] {
+    return this.#options.slot.standIn?.namesFor(target) ?? [];
   }
 
   answer(client: Client, target: ParsedTarget): void {
@@ -174,7 +176,8 @@ export class RouteResponder implements Responder {
     if (cached === undefined) {
       const inner: Responder = {
         answer: (client, target) => this.#run(client, target, this.#rulesFor(client, target)),
-        explain: (client, _, inquiry) => this.#explainPool(client, inquiry),
+        explain: (client, target, inquiry) =>
+          this.#explainPool(client, inquiry, this.#standInsFor(target)),
       };
       cached = this.#options.cacheAround(inner, policy);
       this.#cached.set(policy, cached);
@@ -189,7 +192,8 @@ export class RouteResponder implements Responder {
     const rules = this.rulesOf(client.head.method);
     if (client.inquiry !== undefined) {
       client.inquiry.note("middleware gets the file, and may answer with something else");
-      this.#explainPool(client, client.inquiry);
+      // If the middleware fails, the file that it guards answers, and no other part.
+      this.#explainPool(client, client.inquiry, ["files"]);
       return;
     }
     onRequest();

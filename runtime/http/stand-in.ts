@@ -7,8 +7,11 @@ import type { ParsedTarget } from "./target-path.ts";
  * handler, they would answer the request.
  */
 export interface StandIn {
-  /** Names of the parts, in the order in which they are asked: `files`, `proxy`, `spa`. */
-  readonly names: readonly string[];
+  /**
+   * Returns the names of the parts that may answer a target, in the order in which they are asked: `files`, `proxy`, `spa`.
+   * Files and the page `spa` leave out targets whose files middleware guards.
+   */
+  namesFor(target: ParsedTarget): string[];
   /** Answers the request, or returns the responder that must answer it; `null`: no part has an answer. */
   answer(client: Client, target: ParsedTarget): StandInAnswer | null;
 }

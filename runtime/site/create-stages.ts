@@ -8,6 +8,7 @@ import { compileRules } from "../rules/compile-rules.ts";
 import type { FolderRuleFiles } from "../rules/folder-rule-files.ts";
 import type { NextGates } from "../rules/gates.ts";
 import type { Canonical, RuleContext } from "../rules/kind.ts";
+import type { StandInPart } from "./create-stand-in.ts";
 import { createFileStages } from "./file-stages.ts";
 import { answerAs, countAs } from "./count-as.ts";
 import { createFirstStages, type FirstStagesParts } from "./first-stages.ts";
@@ -48,7 +49,7 @@ export interface SiteStages {
   /** The stages that each request passes, in their order. */
   stages: Stage[];
   /** Stages that answer in place of a handler which has failed after `passThroughOnException()`. */
-  standIns: Stage[];
+  standIns: StandInPart[];
 }
 
 /** Creates the stages of one site. Leaves out stages that its settings do not ask for. */
@@ -92,12 +93,12 @@ export function createStages(parts: SiteParts): SiteStages {
       ),
     );
   }
-  const standIns: Stage[] = ofFiles === null ? [] : [ofFiles.standIns.file];
+  const standIns: StandInPart[] = ofFiles === null ? [] : [ofFiles.standIns.file];
   if (config.proxy !== null) {
     const proxy = parts.proxyOf(config.proxy);
     const own = answerAs(series.proxy, proxy);
     // In place of a handler, its answers count for the route.
-    standIns.push(labelled("proxy", () => proxy));
+    standIns.push({ name: "proxy", stage: () => proxy });
     rest.push(labelled("proxy", (_, target) => (routes?.hasRoute(target) === true ? "next" : own)));
   }
   if (ofFiles !== null) {

@@ -1,7 +1,9 @@
 import type { Config } from "../config/config.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
 import { FolderRules, type FolderRulesOptions } from "../rules/folder-rules.ts";
 import type { RouteFinder } from "./route-finder.ts";
+import type { StandInPart } from "./create-stand-in.ts";
 import { labelled, type Stage } from "./site.ts";
 import {
   answerApplication,
@@ -10,7 +12,7 @@ import {
   type Pages,
   refuseMethods,
 } from "./stages/answer-without-route.ts";
-import { guardFiles, guardPages, unlessGuarded } from "./stages/guard-files.ts";
+import { guardFiles, guardPages, isUnguarded, unlessGuarded } from "./stages/guard-files.ts";
 
 export interface FileStagesParts extends Pick<
   FolderRulesOptions,
@@ -30,8 +32,8 @@ export interface FileStages {
   withoutRoute: readonly Stage[];
   /** Stages for requests that no handler takes. */
   afterRoutes: readonly Stage[];
-  /** Stages that answer in place of a handler which has failed. The proxy comes between them. */
-  standIns: { readonly file: Stage; readonly page: Stage | null };
+  /** Parts that answer in place of a handler which has failed. The proxy comes between them. */
+  standIns: { readonly file: StandInPart; readonly page: StandInPart | null };
 }
 
 /** Creates the stages of a public folder. Leaves out stages that the settings do not ask for. */
@@ -60,25 +62,31 @@ export function createFileStages(parts: FileStagesParts): FileStages {
     beforeRoutes: [labelled("files", folder.around(answerFile(parts)))],
     withoutRoute,
     afterRoutes: [labelled("404.html", folder.withHeaders(answerNotFoundPage({ files: pages })))],
-    standIns: createStandIns(parts, (stage) => folder.withHeaders(guarded(stage))),
+    standIns: createStandIns(parts, (stage) => folder.withHeaders(stage)),
   };
 }
 
 /**
- * Creates the stages that answer in place of a failed handler.
+ * Creates the parts that answer in place of a failed handler.
  *
- * @param around Adds the header rules, and leaves the stage out for paths whose files middleware guards. The middleware would run
- *   as a second exchange with the id of the first one, which is still in flight.
+ * They leave out paths whose files middleware guards: the middleware would run as a second exchange with the id of the first
+ * one, which is still in flight.
+ *
+ * @param withHeaders Adds the header rules.
  */
 function createStandIns(
-  { config, files }: FileStagesParts,
-  around: (stage: Stage) => Stage,
+  { config, files, routes }: FileStagesParts,
+  withHeaders: (stage: Stage) => Stage,
 ): FileStages["standIns"] {
   const file: Stage = (client, target) => (files.answer(client, target) ? "done" : "next");
   const page = config.spa === null ? null : answerApplication({ routes: null, files }, config.spa);
+  const guarded =
+    routes?.guardsFiles === true
+      ? { mayAnswer: (target: ParsedTarget) => isUnguarded(routes, target) }
+      : {};
   return {
-    file: labelled("files", around(file)),
-    page: page === null ? null : labelled("spa", around(page)),
+    file: { name: "files", stage: withHeaders(file), ...guarded },
+    page: page === null ? null : { name: "spa", stage: withHeaders(page), ...guarded },
   };
 }
 

@@ -169,7 +169,7 @@ const TARGET = parseTarget("/1") as ParsedTarget;
 
 /** Answers with a description of the request, or never. */
 class FakeStandIn implements StandIn {
-  readonly names = ["proxy"];
+  readonly namesFor = (): string[] => ["proxy"];
   /** The requests whose clients left. */
   readonly left: number[] = [];
   readonly #answers: boolean;
@@ -207,7 +207,7 @@ class FakeStandIn implements StandIn {
 const answerFound: FoundFile["answer"] = (client, { status, fields }) =>
   client.reply({ status, statusText: "", fields, body: "file", lengthBytes: null });
 
-const NO_STAND_IN: StandIn = { names: ["files"], answer: () => null };
+const NO_STAND_IN: StandIn = { namesFor: () => ["files"], answer: () => null };
 
 function answersOf({ outcomes }: FakeClient): unknown[] {
   return outcomes.map((outcome) =>

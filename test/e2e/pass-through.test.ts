@@ -87,6 +87,7 @@ before(async () => {
           },
           "guard.test": { proxy: "off", spa: true },
           "bare.test": { proxy: "off" },
+          "mixed.test": { proxy: upstream.url },
         },
       }),
       "sites/app.test/public/index.html": "<p>application</p>",
@@ -104,6 +105,10 @@ before(async () => {
         export default (request, context, next) => next();`,
       "sites/guard.test/handlers/api/[name].ts": one,
       "sites/bare.test/handlers/[name].ts": one,
+      "sites/mixed.test/public/plain.txt": "file",
+      "sites/mixed.test/handlers/[...path].ts": one,
+      "sites/mixed.test/handlers/secret/_middleware.ts": `export const config = { files: true };
+        export default (request, context, next) => next();`,
       "sites/bare.test/handlers/_error.ts": `export default (error) => new Response("error page: " + error.message);`,
     },
   });
@@ -120,12 +125,12 @@ function hashOf(body: Uint8Array | string): string {
   return createHash("sha256").update(body).digest("hex");
 }
 
-async function explain(host: string): Promise<string> {
+async function explain(host: string, path = "/api/x"): Promise<string> {
   const found = await askControl(join(server.dir, ".edgicorn"), {
     method: "POST",
     path: "/explain",
     timeoutMs: 60_000,
-    body: { url: `http://${host}/api/x`, method: "GET", fields: [] },
+    body: { url: `http://${host}${path}`, method: "GET", fields: [] },
   });
   assert.equal(found.kind, "done");
   return JSON.stringify(explanationSchema.parse(found.kind === "done" ? found.value : null));
@@ -265,9 +270,15 @@ describe("passThroughOnException()", { timeout: 300_000 }, () => {
   it("is explained with the route", async () => {
     assert.match(
       await explain("localhost"),
-      /passThroughOnException\(\), proxy answers in its place"/,
+      /passThroughOnException\(\), the answer comes from proxy"/,
     );
-    assert.match(await explain("app.test"), /, files, then spa answer in its place"/);
+    assert.match(await explain("app.test"), /, the answer comes from files, then spa"/);
     assert.ok(!(await explain("bare.test")).includes("passThroughOnException"));
+    // Where middleware guards the files, neither a file nor the page stands in.
+    assert.ok(!(await explain("guard.test")).includes("passThroughOnException"));
+    assert.match(await explain("guard.test", "/plain.txt"), /, the answer comes from files"/);
+    assert.match(await explain("mixed.test"), /, the answer comes from files, then proxy"/);
+    const guarded = await explain("mixed.test", "/secret/x");
+    assert.match(guarded, /, the answer comes from proxy"/);
   });
 });

@@ -130,6 +130,12 @@ describe("extendCrypto()", () => {
   });
 });
 
+/** Returns the facts about a client that speaks TLS. */
+function overTls(tls: number): unknown {
+  const parts = { method: "GET", url: "https://a/", fields: "", body: null, tls };
+  return Reflect.get(createRequest(parts).clone(), "cf");
+}
+
 describe("defineRequestCf()", () => {
   it("gives requests of clients an object with the protocol", (t) => {
     installWebObjects();
@@ -150,16 +156,6 @@ describe("defineRequestCf()", () => {
       facts.map((each) => [each, each]),
     );
     assert.equal(Reflect.get(new Request(request), "cf"), undefined);
-    const overTls = (tls: number): unknown => {
-      const other = createRequest({
-        method: "GET",
-        url: "https://a/",
-        fields: "",
-        body: null,
-        tls,
-      });
-      return Reflect.get(other.clone(), "cf");
-    };
     const number = toTlsNumber("TLSv1.3", "TLS_AES_128_GCM_SHA256");
     const tlsCipher = "AEAD-AES128-GCM-SHA256";
     const own = { httpProtocol: "HTTP/1.1", tlsVersion: "TLSv1.3", tlsCipher };

@@ -1,6 +1,7 @@
 import type { PublicFolder } from "../../files/public-folder.ts";
 import type { Pages } from "./answer-without-route.ts";
 import type { Stage } from "../site.ts";
+import type { ParsedTarget } from "../../http/target-path.ts";
 import type { RouteFinder } from "../route-finder.ts";
 
 interface Parts {
@@ -39,8 +40,10 @@ export function guardPages({ files, routes }: Parts): Pages {
 
 /** Leaves out a stage for paths whose files middleware guards, and for those that cannot be decoded. */
 export function unlessGuarded(routes: Parts["routes"], stage: Stage): Stage {
-  return (client, target) => {
-    const isOpen = target.path !== null && routes.findGuard(target) === null;
-    return isOpen ? stage(client, target) : "next";
-  };
+  return (client, target) => (isUnguarded(routes, target) ? stage(client, target) : "next");
+}
+
+/** Tells whether no middleware guards the files of a path. False for paths that cannot be decoded. */
+export function isUnguarded(routes: Parts["routes"], target: ParsedTarget): boolean {
+  return target.path !== null && routes.findGuard(target) === null;
 }
