@@ -6,7 +6,7 @@ import { toTlsNumber } from "../../lib/tls-facts.ts";
 /** Returns the number of the facts about a connection's TLS, once its handshake is complete; 0: there are none. */
 export function readTls(socket: Socket): number {
   if (!(socket instanceof TLSSocket)) return 0;
-  // A socket that the client has just closed has neither, whatever the types say.
+  // A socket that the client has just closed has no cipher, although the types promise one.
   const cipher = socket.getCipher() as { name: string } | null;
   return toTlsNumber(socket.getProtocol(), cipher?.name ?? "");
 }
