@@ -67,7 +67,7 @@ interface Pulse {
   pingedMs: number;
   /** How long the last answer took; `null`: none has come. */
   pongMs: number | null;
-  /** The last time at which a warning about it was due. */
+  /** The last time at which a warning about it was logged. An examination without a line silences no later one. */
   warnedMs: number;
   /** The worker is inspected: its silence means nothing. `standsStill`: it gets nothing new. `null`: it is not. */
   paused: { standsStill: boolean } | null;
@@ -220,10 +220,8 @@ export class Heartbeat<W extends Watched> {
 
   #onBlocked(worker: W, pulse: Pulse): void {
     this.#options.onBlocked(worker);
-    const nowMs = performance.now();
     if (pulse.verdict === "hung" || pulse.looking !== null) return;
-    if (nowMs - pulse.warnedMs < WARN_INTERVAL_MS) return;
-    pulse.warnedMs = nowMs;
+    if (performance.now() - pulse.warnedMs < WARN_INTERVAL_MS) return;
     const ending = new AbortController();
     const signal = AbortSignal.any([
       pulse.gone.signal,
@@ -248,6 +246,7 @@ export class Heartbeat<W extends Watched> {
     if (pulse.gone.signal.aborted || pulse.verdict === "hung") return;
     // Without a stack, a worker that has answered meanwhile was blocked for hardly longer than the limit.
     if (stack.length === 0 && (pulse.number !== number || !pulse.isAwaited)) return;
+    pulse.warnedMs = performance.now();
     const fields = {
       workerId: worker.id,
       workerPid: worker.pid,

@@ -346,6 +346,24 @@ describe("Heartbeat", { timeout: 240_000 }, () => {
     );
   });
 
+  it("warns about the next block after an examination that gave no line", async (t) => {
+    const trial = new Trial(t, 30_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    trial.tick(2);
+    trial.answer(worker);
+    await worker.examined();
+    assert.ok(trial.logs.every(({ msg }) => msg !== "worker is blocked"));
+    worker.stack = [SPIN];
+    trial.tick(2);
+    await worker.examined();
+    assert.equal(worker.examinations, 2);
+    const warnings = trial.logs.filter(({ msg }) => msg === "worker is blocked");
+    assert.deepEqual(
+      warnings.map(({ blockedAt }) => blockedAt),
+      ["/srv/spin.ts:7:5"],
+    );
+  });
+
   it("warns although the description of its work fails", async (t) => {
     const trial = new Trial(t, 30_000, failToDescribe, 1_000);
     const worker = trial.watch(1);
