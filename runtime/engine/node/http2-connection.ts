@@ -50,6 +50,12 @@ const FIELD_BYTES = 32;
 /** Memory of a connection in MB, besides the bodies of requests. Beyond it, Node refuses further streams. */
 const SESSION_MEGABYTES = 10;
 
+/**
+ * Streams that a client may begin in one turn of the event loop, for each stream that it may have at a time. Only a client
+ * that resets them at once can begin more. Nginx has the same limit.
+ */
+const STREAMS_PER_TURN = 2;
+
 /** Time for a client to close a connection that has ended, like Nginx's `lingering_timeout`. */
 const LINGER_MS = 5_000;
 
@@ -69,6 +75,9 @@ export class Http2Connection implements OpenConnection, Http2Owner {
   readonly #open = new Set<Http2Transport>();
   /** Time at which a stream began or ended. */
   #activeMs: number;
+  /** Time of the turn in which the latest stream began, and how many have begun in it. */
+  #turnMs = 0;
+  #turnStreams = 0;
   /** Time at which the connection had nothing left to do but to close; `null`: it has. */
   #spentMs: number | null = null;
   #requestBytes = 0;
@@ -243,11 +252,16 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     flags: number,
     list: string[],
   ): void => {
+    if (this.#isFlood()) {
+      stream.on("error", ignore);
+      this.#session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     const isComplete = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const { heads } = this.#context;
     const { line, head } = readHttp2Head(heads, { list, isComplete, peer: this.#peer });
     this.#requestBytes += heads.size.requestLineBytes + heads.size.fieldsBytes;
-    this.#activeMs = this.#context.clock.now();
+    this.#activeMs = this.#turnMs;
     const hasBody = !isComplete;
     const transport = new Http2Transport(stream, this, {
       hasBody,
@@ -265,6 +279,14 @@ export class Http2Connection implements OpenConnection, Http2Owner {
       transport.destroy();
     }
   };
+
+  /** Counts a stream that begins. Tells whether its client opens and resets streams all the time. */
+  #isFlood(): boolean {
+    const nowMs = this.#context.clock.now();
+    this.#turnStreams = nowMs === this.#turnMs ? this.#turnStreams + 1 : 1;
+    this.#turnMs = nowMs;
+    return this.#turnStreams > STREAMS_PER_TURN * this.#context.maxConcurrentStreams;
+  }
 
   /** Hands the request over. */
   #serve(transport: Http2Transport, head: RequestHead, isUpgrade: boolean): void {
@@ -323,7 +345,9 @@ function sendOwnCodes(session: ServerHttp2Session): void {
   session.destroy = (error, code) => {
     // Node passes `null` when a closed session has no more streams.
     const own = error instanceof Error && "errno" in error ? CODES.get(error.errno) : undefined;
-    destroy(error, code ?? own);
+    // For an absent error Node would take NO_ERROR, and leave out the code.
+    const given = error ?? (code === undefined ? undefined : null);
+    destroy(given as Error | undefined, code ?? own);
   };
 }
 

@@ -475,20 +475,60 @@ describe("Http2Connection", { concurrency: true }, () => {
     await listener.disconnected();
   });
 
-  it("ends a connection that opens and resets streams all the time", TIMEOUT, async (t) => {
-    const { port, counters, listener } = await openListener(t, { onRequest() {} });
-    const connection = await openFrames(t, port);
-    for (let stream = 1; stream < 8_000 && !connection.closed; stream += 2) {
-      connection.send(headers(stream, GET, { end: true }), rstStream(stream, 8));
-    }
-    await connection.frame(({ type }) => type === TYPE.goaway);
-    assert.equal(connection.goaway, "INTERNAL_ERROR");
-    connection.destroy();
-    listener.stopAccepting();
-    await listener.disconnected();
-    // nghttp2 allows 1,000 resets at once, and 33 more each second.
-    assert.ok(counters.requests < 2_000, `${counters.requests} requests`);
-  });
+  it(
+    "ends a connection that opens and resets more streams at once than two times those it may have",
+    TIMEOUT,
+    async (t) => {
+      const { port, counters, listener } = await openListener(t, { onRequest() {} });
+      const connection = await openFrames(t, port);
+      const frames: Buffer[] = [];
+      // In one segment, and fewer than nghttp2 allows.
+      for (let stream = 1; stream < 1_900; stream += 2) {
+        frames.push(headers(stream, GET, { end: true }), rstStream(stream, 8));
+      }
+      connection.send(...frames);
+      await connection.frame(({ type }) => type === TYPE.goaway);
+      assert.equal(connection.goaway, "ENHANCE_YOUR_CALM");
+      connection.destroy();
+      listener.stopAccepting();
+      await listener.disconnected();
+      assert.ok(counters.requests <= 256, `${counters.requests} requests`);
+    },
+  );
+
+  it(
+    "serves one that resets 900 streams in smaller groups, and ends it when it goes on",
+    TIMEOUT,
+    async (t) => {
+      const { port, counters, listener } = await openListener(t, {
+        onRequest(client) {
+          if (client.head.target === "/last") reply(client, "last");
+        },
+      });
+      const connection = await openFrames(t, port);
+      let stream = 1;
+      const resetHundred = async (): Promise<void> => {
+        const frames: Buffer[] = [];
+        for (const end = stream + 200; stream < end; stream += 2) {
+          frames.push(headers(stream, GET, { end: true }), rstStream(stream, 8));
+        }
+        connection.frames.length = 0;
+        connection.send(...frames, ping());
+        await connection.frame(({ type }) => type === TYPE.ping || type === TYPE.goaway);
+      };
+      for (let group = 0; group < 9; group++) await resetHundred();
+      connection.send(headers(stream, [...GET.slice(0, 3), [":path", "/last"]], { end: true }));
+      await connection.frame((one) => one.type === TYPE.data && one.stream === stream);
+      stream += 2;
+      // nghttp2 allows 1,000 resets at once, and 33 more each second.
+      while (connection.goaway === null) await resetHundred();
+      assert.equal(connection.goaway, "INTERNAL_ERROR");
+      connection.destroy();
+      listener.stopAccepting();
+      await listener.disconnected();
+      assert.ok(counters.requests < 2_000, `${counters.requests} requests`);
+    },
+  );
 
   it("sends 100 (Continue) once the body is wanted", TIMEOUT, async (t) => {
     const { port } = await openListener(t, { onRequest: echo });
