@@ -410,7 +410,7 @@ export type RequestMessage = readonly [
 export type FoundHead = readonly [status: number, fields: string];
 
 /** Why the primary aborts an exchange. A worker answers each abort with `settled`. */
-export type AbortReason = "client-left" | "body-too-large" | "deadline" | "shutdown";
+export type AbortReason = "client-left" | "body-too-large" | "deadline" | "shutdown" | "retired";
 
 export type ToPrimary =
   | readonly [kind: typeof Kind.workerHello, version: number]

@@ -216,6 +216,27 @@ export class Dispatcher {
   }
 
   /**
+   * Tells a retired worker to abort its exchanges, shortly before it is killed, so that its code can end in order.
+   *
+   * Decides nothing about the exchanges: they stay in flight until `detach`, and have the outcome that they would have
+   * without this call. An answer that the worker sent before it read the abort still counts.
+   *
+   * @param options.graceMs The grace that the exchanges had, for the log.
+   */
+  cutOff(lane: Lane, { graceMs }: { graceMs: number }): void {
+    if (lane.isCutOff || !this.#lanes.attached.has(lane)) return;
+    lane.isCutOff = true;
+    const left = unsettledOf(lane);
+    for (const { id } of left) lane.channel.send([Kind.abort, id, "retired"]);
+    const [first] = left;
+    if (first === undefined) return;
+    const { log, routes } = this.#options;
+    const { workerId } = lane;
+    const fields = { workerId, exchanges: left.length, first: routes.describe(first), graceMs };
+    log.warn(fields, "requests cut off: their worker is replaced, and they took longer");
+  }
+
+  /**
    * Gives a silent worker nothing new until it sends something. Meanwhile new exchanges go to other workers or queue.
    */
   stall(lane: Lane): void {
@@ -311,9 +332,7 @@ export class Dispatcher {
 
   #endGrace(graceMs: number): void {
     this.#settlement.endGrace(performance.now());
-    const left = [...this.#lanes.attached].flatMap(({ inFlight }) =>
-      [...inFlight.values()].filter(({ state }) => state !== "settled"),
-    );
+    const left = [...this.#lanes.attached].flatMap(unsettledOf);
     const exchanges = left.length + this.load.queued;
     if (exchanges === 0) return;
     const [first] = left;
@@ -354,4 +373,9 @@ export class Dispatcher {
     this.#placement.pump();
     this.#placement.probeAll(nowMs);
   }
+}
+
+/** Returns the exchanges of a worker without those that only wait for the confirmation of an abort. */
+function unsettledOf({ inFlight }: Lane): Exchange[] {
+  return [...inFlight.values()].filter(({ state }) => state !== "settled");
 }

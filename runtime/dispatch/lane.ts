@@ -29,6 +29,8 @@ export class Lane {
   dispatched = 0;
   /** The worker has sent nothing for a while: its event loop is blocked, or the process is stopped. */
   isSilent = false;
+  /** The worker ends soon, and was told to abort all of its exchanges. See `Dispatcher.cutOff`. */
+  isCutOff = false;
 
   /**
    * @param most Most exchanges that the worker has not begun to answer, however fast it is.

@@ -143,6 +143,8 @@ export class Replies {
         this.#passOn(lane, exchange);
         return;
       case Kind.settled:
+        // The loss of the worker decides about the exchange.
+        if (lane.isCutOff) return;
         throw new RuntimeError(
           "ERR_PROTOCOL",
           "Cannot take an acknowledgement: the exchange was not aborted",

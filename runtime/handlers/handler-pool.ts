@@ -57,12 +57,9 @@ import type { OomKills } from "../supervise/oom-kills.ts";
 import { Pool, type WorkerLease } from "../supervise/pool.ts";
 import { toUsedHeapLimit } from "../supervise/memory-bounds.ts";
 import type { RecycleLimits } from "../supervise/recycle-policy.ts";
-import type { WorkerProcess } from "../supervise/worker-process.ts";
+import { toNoticeMs, type WorkerProcess } from "../supervise/worker-process.ts";
 import type { WorkerLoad } from "../supervise/worker-gauge.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
-
-/** How long before the end of the grace period the primary aborts requests, so that handlers can clean up. */
-const SHUTDOWN_NOTICE_MS = 1_000;
 
 /** Identifies a route, a fallback or the middleware that guards files of a generation. */
 export interface RouteScope {
@@ -266,6 +263,10 @@ export class HandlerPool {
         count(meter.recycled, reason);
         this.#retireHome(worker.id, retireGraceMs());
         this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane));
+      },
+      onNotice: ({ id }) => {
+        const graceMs = retireGraceMs();
+        this.#withLane(id, (lane) => this.dispatcher.cutOff(lane, { graceMs }));
       },
       onFailed: (failure) => options.counters.failures.explain(failure),
       onPurge: (worker, message) => this.#purge(worker, message),
@@ -474,8 +475,7 @@ export class HandlerPool {
     this.releaseSockets(graceMs);
     // Handlers whose requests are cut off learn it from `request.signal`. They have the rest of the grace period to
     // clean up.
-    const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
-    await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
+    await settledWithin(this.dispatcher.idle(), graceMs - toNoticeMs(graceMs));
     this.dispatcher.close("ERR_DRAINING", { graceMs: this.#config.drainGraceMs });
     await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
     await this.#release();

@@ -64,6 +64,8 @@ export interface PoolOptions {
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   /** The worker serves and is about to drain: it must get nothing new. */
   onRetire: (worker: WorkerProcess, reason: RetireReason) => void;
+  /** A retired worker is killed shortly: its exchanges must be aborted. Its channel is open. */
+  onNotice: (worker: WorkerProcess) => void;
   onUnreachable: (worker: WorkerProcess) => void;
   /** A handler asks for a purge: the callee answers it. */
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
@@ -358,6 +360,7 @@ export class Pool {
           this.#options.oomKills.look(performance.now());
           this.#heartbeat.onPong(alive, number);
         },
+        onNotice: this.#options.onNotice,
         onUnreachable: (unreachable) => {
           this.#heartbeat.forget(unreachable);
           this.#options.onUnreachable(unreachable);
@@ -388,7 +391,7 @@ export class Pool {
     if (worker === undefined || worker.channel.closed) return;
     this.#log.info({ workerId: id, workerPid: worker.pid, reason }, "worker retires");
     this.#options.onRetire(worker, reason);
-    worker.drain(this.#options.retireGraceMs);
+    worker.drain(this.#options.retireGraceMs, { withNotice: true });
   }
 
   #onReady(worker: WorkerProcess, report: WorkerReport): void {

@@ -42,6 +42,9 @@ const SLOW_LOADING_MS = 5_000;
  */
 const READ_AFTER_EXIT_MS = 250;
 
+/** Longest time between the notice of a retired worker and its end. It is a tenth of a short grace. */
+const NOTICE_MS = 1_000;
+
 /** How long the exit may take after the end of the channel. It is immediate, unless the worker closed the channel. */
 const EXIT_AFTER_END_MS = 1_000;
 
@@ -84,6 +87,11 @@ export interface WorkerProcessOptions {
   onCall: (worker: WorkerProcess, message: CallMessage) => void;
   /** Handlers act on WebSockets. */
   onSocketActs: (worker: WorkerProcess, message: SocketActsMessage) => void;
+  /**
+   * The grace of a worker that was told to drain is nearly over: its code has the rest to end in order. Called at most once,
+   * only for workers that `drain` was asked to give notice to.
+   */
+  onNotice: (worker: WorkerProcess) => void;
   /** The worker gets no more messages. Its last messages may follow, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
   /** The worker sends no more messages. Called once, after `onUnreachable`. */
@@ -98,6 +106,13 @@ export interface WorkerProcessOptions {
  *     reachable ──channel ends──▶ unreachable ──exits, or not in time──▶ lost ──▶ exited
  *         ├──exits──▶ unreachable ──channel read to its end, or not in time──▶ lost, exited
  *         └──given up, drained, breaks the protocol──▶ unreachable, lost ──▶ exited
+ *
+ * Draining, with a notice where the caller of `drain` asks for it:
+ *
+ *     told to drain ──▶ notice ──▶ grace ends: killed
+ *           └────────────┴── drained, or unreachable ──▶ ends without the rest
+ *
+ * The notice comes at most once, while the worker is reachable. It neither ends the worker nor moves the end of the grace.
  *
  * Only the end of the process shows why a worker was lost. The worker counts as lost when the cause is known: by its
  * exit, or because the primary ended it.
@@ -122,6 +137,7 @@ export class WorkerProcess {
   #slow: NodeJS.Timeout | undefined;
   #stack: readonly StackFrame[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #notice: NodeJS.Timeout | undefined;
   #reachable = true;
   #lost = false;
   /** Why the primary ended the worker; `null`: it did not. */
@@ -180,14 +196,22 @@ export class WorkerProcess {
     return this.#vitals;
   }
 
-  /** Lets the worker finish its exchanges and end. Kills it after the grace. */
-  drain(graceMs: number): void {
+  /**
+   * Lets the worker finish its exchanges and end. Kills it after the grace.
+   *
+   * @param options.withNotice Call `onNotice` shortly before that.
+   */
+  drain(graceMs: number, { withNotice = false } = {}): void {
     if (this.#state.kind === "draining" || this.#state.kind === "exited") return;
     this.#state = transition(this.#state, {
       type: "drain",
       deadlineMs: performance.now() + graceMs,
     });
     this.#killAfter(graceMs, "retired");
+    if (withNotice) {
+      const noticeInMs = graceMs - toNoticeMs(graceMs);
+      this.#notice = setTimeout(() => this.#options.onNotice(this), noticeInMs);
+    }
     this.channel.send([Kind.drain, graceMs]);
   }
 
@@ -315,6 +339,7 @@ export class WorkerProcess {
         this.#disposing = null;
         // All its exchanges are answered. The end of the channel makes it exit.
         if (this.#state.kind !== "draining") return;
+        clearTimeout(this.#notice);
         this.#endedAs ??= "retired";
         this.channel.close();
         return;
@@ -425,6 +450,7 @@ export class WorkerProcess {
   #cutOff(): void {
     if (!this.#reachable) return;
     this.#reachable = false;
+    clearTimeout(this.#notice);
     this.#options.onUnreachable(this);
   }
 
@@ -433,4 +459,9 @@ export class WorkerProcess {
     this.#lost = true;
     this.#options.onLost(this, error, cause);
   }
+}
+
+/** Returns how long before the end of a grace its exchanges are aborted, so that handlers can clean up. */
+export function toNoticeMs(graceMs: number): number {
+  return Math.min(NOTICE_MS, graceMs / 10);
 }

@@ -11,5 +11,7 @@ export function toAbortError(reason: AbortReason): DOMException {
       return new DOMException("The deadline of the request has passed", "TimeoutError");
     case "shutdown":
       return new DOMException("The server shuts down", "AbortError");
+    case "retired":
+      return new DOMException("The worker is replaced", "AbortError");
   }
 }

@@ -110,6 +110,7 @@ const MESSAGES: Readonly<Record<AbortReason, string>> = {
   "body-too-large": `handler goes on after its request was refused: ${REMEDY}`,
   deadline: `handler goes on after its deadline: ${REMEDY}`,
   shutdown: `handler goes on after the grace of the shutdown: ${REMEDY}`,
+  retired: `handler goes on after the grace of its worker: ${REMEDY}`,
 };
 
 /** Returns whether the error is of a write to a stream that has ended. It does not tell which stream. */

@@ -230,7 +230,16 @@ class Pair {
     this.dispatcher.retire(worker.lane);
   }
 
-  /** Detaches twice. Detaching a retired worker has the same effect. */
+  /** Retires a worker and aborts its exchanges, of which it confirms some. That changes the outcome of none. */
+  cutOff(worker: ModelWorker): void {
+    this.retire(worker);
+    this.dispatcher.cutOff(worker.lane, { graceMs: 1_000 });
+    const own = this.inFlight.filter((exchange) => exchange.worker === worker);
+    for (const { client } of own.filter(({ client: { id } }) => id % 3 > 0)) {
+      this.dispatcher.receiverOf(worker.lane)([Kind.settled, client.id]);
+    }
+  }
+
   stall(worker: ModelWorker): void {
     worker.isStalled = true;
     this.dispatcher.stall(worker.lane);
@@ -397,7 +406,7 @@ const action = fc.record({
     ...(["answer from elsewhere", "end from elsewhere", "leave"] as const),
     ...(["send body", "send too much", "overflow", "overflow", "overrun"] as const),
     ...(["acknowledge", "acknowledge", "acknowledge"] as const),
-    ...(["attach", "attach", "retire", "lose", "crash", "sweep", "sweep"] as const),
+    ...(["attach", "attach", "retire", "cut off", "lose", "crash", "sweep", "sweep"] as const),
     ...(["stall", "recover", "recover"] as const),
   ),
   // Picks one of the exchanges and workers that exist.
@@ -476,6 +485,9 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
       break;
     case "retire":
       if (worker !== undefined) pair.retire(worker);
+      break;
+    case "cut off":
+      if (worker !== undefined) pair.cutOff(worker);
       break;
     case "stall":
       if (worker !== undefined) pair.stall(worker);

@@ -700,6 +700,55 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     assert.deepEqual([first.workerId, second.workerId], [1, 2]);
   });
 
+  it("aborts the exchanges of a worker that is about to be killed, and loses none that was safe", async (t) => {
+    const lines: { msg: string; exchanges?: number; first?: object; graceMs?: number }[] = [];
+    const write = (line: string): void => void lines.push(JSON.parse(line) as { msg: string });
+    const dispatcher = createDispatcher(t, { workerConcurrency: 4, log: pino({}, { write }) });
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const [stream, safe, answered] = createClients(3) as [FakeClient, FakeClient, FakeClient];
+    const unsafe = new FakeClient(4, { method: "POST" });
+    admitAll(dispatcher, [stream, safe, answered, unsafe]);
+    const receive = dispatcher.receiverOf(worker.lane);
+    receive([Kind.response, stream.id, 200, "", "", BODY_FOLLOWS]);
+    dispatcher.retire(worker.lane);
+    for (let twice = 0; twice < 2; twice++) dispatcher.cutOff(worker.lane, { graceMs: 60_000 });
+    // The worker sent this answer before it read the abort.
+    receive([Kind.response, answered.id, 200, "", "", "in time"]);
+    const messages = await worker.until(8);
+    assert.deepEqual(
+      messages.filter(([kind]) => kind === Kind.abort),
+      [stream, safe, answered, unsafe].map(({ id }) => [Kind.abort, id, "retired"]),
+    );
+    for (const { id } of [stream, safe, answered, unsafe]) receive([Kind.settled, id]);
+    assert.deepEqual(kindsOf([stream, safe, answered, unsafe]), ["streamed", "", "answered", ""]);
+    assert.equal(stream.streamed.end, "open");
+    const other = await FakeWorker.attach(t, dispatcher, 2);
+    const { failed, replayed } = dispatcher.detach(worker.lane, KILLED);
+    assert.deepEqual([failed, replayed], [2, 1]);
+    assert.equal(stream.streamed.end, "broken");
+    await other.until(1);
+    other.answer(safe);
+    await dispatcher.idle();
+    assert.deepEqual(kindsOf([safe, unsafe]), ["answered", "502"]);
+    const cuts = lines.filter(({ msg }) => msg.startsWith("requests cut off"));
+    assert.equal(cuts.length, 1);
+    const { exchanges, first, graceMs } = cuts[0] ?? {};
+    assert.deepEqual([exchanges, first, graceMs], [4, { id: stream.id }, 60_000]);
+  });
+
+  it("says nothing about a worker that is killed without exchanges, or that is lost already", async (t) => {
+    const lines: string[] = [];
+    const log = pino({}, { write: (line: string) => void lines.push(line) });
+    const dispatcher = createDispatcher(t, { log });
+    const [idle, lost] = [
+      await FakeWorker.attach(t, dispatcher, 1),
+      await FakeWorker.attach(t, dispatcher, 2),
+    ];
+    dispatcher.detach(lost.lane, KILLED);
+    for (const { lane } of [idle, lost]) dispatcher.cutOff(lane, { graceMs: 1_000 });
+    assert.deepEqual(lines, []);
+  });
+
   it("aborts when the client leaves, frees the place, and drops the late answer", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);

@@ -92,6 +92,54 @@ describe("init() and dispose() of handlers", { timeout: 180_000 }, () => {
     );
   });
 
+  it("end in order when a worker is recycled whose stream goes on beyond its grace", async (t) => {
+    const handlers = {
+      "events.ts": `
+        let log;
+        export default (request, context) => {
+          log = context.log;
+          request.signal.addEventListener("abort", () => {
+            log.info({ reason: request.signal.reason.message }, "stream aborted");
+          });
+          const start = (controller) => controller.enqueue(new TextEncoder().encode("begun"));
+          return new Response(new ReadableStream({ start, cancel: () => log.info("stream cancelled") }));
+        };
+        export const dispose = () => log?.info("dispose ran");`,
+    };
+    const lines = await withLongerLimits(
+      async (grace) => {
+        const limits = ["--drain-grace", grace, "--request-timeout", grace];
+        const flags = ["--max-requests-per-worker", "1", "--max-requests-jitter", "0", ...limits];
+        const server = await startServer(t, { handlers, workers: 1, flags });
+        const stream = await server.connect();
+        stream.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        const exited = await server.until(({ msg }) => msg === "worker exited");
+        assert.equal(exited["cause"], "retired");
+        const response = await stream.untilClosed();
+        assert.match(response, /begun/);
+        // Without its last chunk the answer is not complete.
+        assert.doesNotMatch(response, /0\r\n\r\n$/);
+        return server.logs;
+      },
+      (found) => found.some(({ msg, code }) => msg === "worker exited" && code === 0),
+    );
+    const told = ["requests cut off", "stream", "dispose", "worker exited"];
+    const texts = lines.map(({ msg = "" }) => msg);
+    assert.deepEqual(texts.filter((msg) => told.some((each) => msg.startsWith(each))).toSorted(), [
+      "dispose ran",
+      "requests cut off: their worker is replaced, and they took longer",
+      "stream aborted",
+      "stream cancelled",
+      "worker exited",
+    ]);
+    const cut = lines.find(({ msg }) => msg?.startsWith("requests cut off"));
+    assert.deepEqual([cut?.["workerId"], cut?.["exchanges"]], [1, 1]);
+    const aborted = lines.find(({ msg }) => msg === "stream aborted");
+    assert.equal(aborted?.["reason"], "The worker is replaced");
+    const at = (text: string): number => texts.indexOf(text);
+    assert.ok(at("stream aborted") < at("dispose ran"));
+  });
+
   it("refuse a reload when init() fails, and the old workers go on", async (t) => {
     const server = await startServer(t, options);
     writeFileSync(

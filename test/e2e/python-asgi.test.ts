@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { withLongerLimits } from "../helpers/longer-limits.ts";
 import { assertBrokenOff, startPythonServer } from "../helpers/python-server.ts";
 import { skipWithoutPython } from "../helpers/python.ts";
 import type { LogLine, TestServer } from "../helpers/start-server.ts";
@@ -143,5 +144,35 @@ describe("an ASGI application in trouble", { timeout: 180_000, skip, concurrency
     await server.until(has("received http.disconnect"));
     await server.until(has("lifespan shutdown ran"));
     assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+
+  it("ends its streams, its lifespan and its process in order when its worker is recycled", async (t) => {
+    const lines = await withLongerLimits(
+      async (grace) => {
+        const limits = ["--drain-grace", grace, "--request-timeout", grace];
+        const flags = ["--max-requests-per-worker", "1", "--max-requests-jitter", "0", ...limits];
+        const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
+        const stream = await server.connect();
+        stream.send("GET /disconnect HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        await server.until(has("worker exited"));
+        assert.match(await stream.untilClosed(), /begun/);
+        return server.logs;
+      },
+      (found) => found.some(({ msg, code }) => msg === "worker exited" && code === 0),
+    );
+    const ends = [
+      "requests cut off: their worker is replaced, and they took longer",
+      "received http.disconnect",
+      "send raised OSError",
+      "lifespan shutdown ran",
+      "atexit ran",
+    ];
+    const texts = lines.map(({ msg = "" }) => msg);
+    assert.deepEqual(
+      texts.filter((msg) => ends.includes(msg)),
+      ends,
+    );
+    const exited = lines.find(({ msg }) => msg === "worker exited");
+    assert.deepEqual([exited?.["workerId"], exited?.["cause"]], [1, "retired"]);
   });
 });

@@ -108,6 +108,19 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.equal(trial.logs.filter(({ msg }) => msg === line.msg).length, 1);
   });
 
+  it("gives notice of the end of the grace, once and before it, to a worker that does not drain", async (t) => {
+    const recycle = { ...NO_RECYCLING, requests: 10 };
+    const trial = new Trial(t, { plan: "never drain", retireGraceMs: 1_000, recycle });
+    await trial.pool.start();
+    trial.plan("");
+    trial.events.length = 0;
+    trial.requests.set(FIRST, 10);
+    await trial.until("lost 1, retired");
+    assert.deepEqual(trial.events, ["ready 2", "retire 1", "notice 1", "lost 1, retired"]);
+    const exited = await trial.untilLog(({ msg }) => msg === "worker exited");
+    assert.equal(exited.workerId, 1);
+  });
+
   it("ends a worker that retires with the others when it closes", async (t) => {
     const trial = new Trial(t, { workers: 2, plan: "never drain", retireGraceMs: 600_000 });
     await trial.pool.start();

@@ -104,6 +104,7 @@ export class Trial {
         note(`ready ${id}`);
       },
       onRetire: ({ id }) => note(`retire ${id}`),
+      onNotice: ({ id }) => note(`notice ${id}`),
       onUnreachable: () => {},
       onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
       onDown: (isDown) => note(isDown ? "down" : "up"),
