@@ -19,6 +19,7 @@ import {
   type Folder,
   type PublicLinks,
 } from "./folder.ts";
+import { IGNORE_FILE, IgnoredFiles } from "./ignored-files.ts";
 import type { ListedName } from "./listing.ts";
 import { toFileVersion, type StaticEntry, type StaticFile } from "./static-file.ts";
 
@@ -49,6 +50,7 @@ export class FileTree {
   readonly #options: FileTreeOptions;
   readonly #root: Folder;
   readonly #table: EntryTable;
+  readonly #ignored: IgnoredFiles;
   readonly #folders = new Set<Folder>();
   readonly #unread = new Map<Folder, Depth>();
   readonly #unseen = new Map<Folder, Set<string>>();
@@ -67,6 +69,7 @@ export class FileTree {
   constructor(root: { realPath: string; inode: number }, options: FileTreeOptions) {
     this.#options = options;
     this.#table = new EntryTable(options.policy, (file) => options.onRetired(file));
+    this.#ignored = new IgnoredFiles(root.realPath, options.log);
     this.#root = toFolder({ ...root, path: "/", name: "", parent: null });
     this.#folders.add(this.#root);
     this.#unread.set(this.#root, "deep");
@@ -208,6 +211,7 @@ export class FileTree {
         this.#readLater(folder, "shallow");
       }
     }
+    if (this.#ignored.hasSome) this.#refreshIgnored();
     this.#reportLeftBehind();
     this.#followDangling();
     void this.#work();
@@ -279,6 +283,8 @@ export class FileTree {
   }
 
   *#steps(): Generator<undefined, void> {
+    // Before the names: new files may have come with a new file of patterns.
+    this.#refreshIgnored();
     while (this.#unread.size > 0 || this.#unseen.size > 0) {
       for (const [folder, depth] of this.#unread) {
         this.#unread.delete(folder);
@@ -339,8 +345,10 @@ export class FileTree {
 
   /** Updates one name in a folder that is intact. */
   #look(folder: Folder, name: string): void {
+    if (folder === this.#root && name === IGNORE_FILE) this.#refreshIgnored();
     const { links } = this.#options;
-    const found = findChild(folder, name, { rootPath: this.#root.realPath, links });
+    const rootPath = this.#root.realPath;
+    const found = findChild(folder, name, { rootPath, links, ignored: this.#ignored });
     const current = folder.children.get(name);
     this.#noteDangling(folder, name, found);
     if (found.kind !== "found") {
@@ -362,6 +370,12 @@ export class FileTree {
       const inode = found.stats.ino;
       this.#add(toFolder({ path, name, realPath: found.realPath, inode, parent: folder }));
     }
+  }
+
+  /** Looks at all names again if other files are ignored by now. */
+  #refreshIgnored(): void {
+    if (!this.#ignored.refresh()) return;
+    for (const folder of this.#folders) this.#readLater(folder, "deep");
   }
 
   #add(folder: Folder): void {

@@ -8,6 +8,7 @@ import {
 } from "node:fs";
 import { isAbsolute, join, sep } from "node:path";
 
+import type { IgnoredFiles } from "./ignored-files.ts";
 import type { FileSource } from "./static-file.ts";
 
 /** A servable folder of the tree, as it was when it was last read. */
@@ -57,15 +58,15 @@ export type Child =
 /**
  * Finds the kind of a name in a folder: a servable file or folder, or none.
  *
- * Not servable are dot-files, files of rules, targets of symbolic links outside the root, and files that are not regular. A link to a
- * folder that contains the link is not servable either: the tree would be endless.
+ * Not servable are dot-files, files of rules, ignored files, targets of symbolic links outside the root, and files that are not
+ * regular. A link to a folder that contains the link is not servable either: the tree would be endless.
  *
  * @param options.rootPath Canonical path of the tree's root.
  */
 export function findChild(
   folder: Folder,
   name: string,
-  { rootPath, links }: { rootPath: string; links: PublicLinks },
+  { rootPath, links, ignored }: { rootPath: string; links: PublicLinks; ignored: IgnoredFiles },
 ): Child {
   if (isHidden(folder.path, name)) return NONE;
   let realPath = join(folder.realPath, name);
@@ -76,12 +77,13 @@ export function findChild(
     if (target === null || lookAt(target) === undefined) target = resolveLink(realPath);
     if (target === null) return DANGLING;
     if (isWithin(folder, target)) return NONE;
-    const why = links === "follow" ? null : findRefusal(rootPath, target);
-    if (why !== null) return { kind: "refused", target, why };
     realPath = target;
     stats = lookAt(target);
+    const isFolder = stats?.isDirectory() === true;
+    const why = links === "follow" ? null : findRefusal(target, { rootPath, ignored, isFolder });
+    if (why !== null) return { kind: "refused", target, why };
   }
-  if (stats === undefined) return NONE;
+  if (stats === undefined || ignored.has(folder.path + name, stats.isDirectory())) return NONE;
   return stats.isFile() || stats.isDirectory() ? { kind: "found", realPath, stats } : NONE;
 }
 
@@ -180,7 +182,10 @@ export function isVersionName(name: string): boolean {
  * Names that begin with two dots are not private. For a ConfigMap, Kubernetes makes a folder `..2025_01_02`, a link
  * `..data` to it, and for each file a link to `..data/NAME`.
  */
-function findRefusal(rootPath: string, realPath: string): "outside" | "hidden" | null {
+function findRefusal(
+  realPath: string,
+  { rootPath, ignored, isFolder }: { rootPath: string; ignored: IgnoredFiles; isFolder: boolean },
+): "outside" | "hidden" | null {
   const prefix = rootPath.endsWith(sep) ? rootPath : rootPath + sep;
   if (!realPath.startsWith(prefix)) return "outside";
   let path = "/";
@@ -188,7 +193,7 @@ function findRefusal(rootPath: string, realPath: string): "outside" | "hidden" |
     if (isHidden(path, name) && !isVersionName(name)) return "hidden";
     path += `${name}/`;
   }
-  return null;
+  return ignored.hides(path.slice(0, -1), isFolder) ? "hidden" : null;
 }
 
 function isWithin(folder: Folder, realPath: string): boolean {

@@ -52,6 +52,10 @@ run_worker_first = ["/private/*", "!/private/open/*"]
   ".dev.vars": "TOKEN=only-for-the-test\n",
   "client/index.html": "<h1>one page</h1>",
   "client/app.js": "console.log(1);",
+  "client/app.js.map": "source",
+  "client/drafts/deep/a.txt": "draft",
+  "client/drafts/deep/b.txt": "done",
+  "client/.assetsignore": "*.map\n/drafts/**/*.txt\n!b.txt\n",
   "client/private/report.txt": "report",
   "client/private/open/terms.txt": "terms",
   "worker/page.html": "<p>text</p>",
@@ -176,6 +180,20 @@ describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
     assert.match(await ask("GET /deep/link"), /^HTTP\/1\.1 404 [^]*no note$/);
     const form = `${PAGE}Content-Length: 0\r\n`;
     assert.match(await ask("POST /notes/form", form), /^HTTP\/1\.1 202 /);
+  });
+
+  it("asks the module in place of files that .assetsignore names", async () => {
+    const paths = [
+      "/app.js.map",
+      "//app.js.map",
+      "/APP.js.map",
+      "/drafts/deep/a.txt",
+      "/.assetsignore",
+    ];
+    for (const path of paths) {
+      assert.match(await ask(`GET ${path}`), /^HTTP\/1\.1 404 [^]*no note$/, path);
+    }
+    assert.match(await ask("GET /drafts/deep/b.txt"), /^HTTP\/1\.1 200 [^]*done$/);
   });
 
   it("asks the module before it sends files that the project guards", async () => {

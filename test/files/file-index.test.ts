@@ -150,6 +150,60 @@ describe("FileIndex > what is served", () => {
     assert.equal(lookup(index, "/.git/config"), undefined);
   });
 
+  it("hides the files that .assetsignore names, with their other forms and links to them", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({
+      ".assetsignore": "*.map\n!/keep.map\n/drafts/\nabout.html\n",
+      "a.js": "A",
+      "a.js.map": "S",
+      "a.js.map.br": "S",
+      "x/B.MAP": "S",
+      "keep.map": "K",
+      "drafts/y/c.txt": "S",
+      "x/drafts/c.txt": "C",
+      "about.html": "S",
+      "x/about.html": "S",
+      "index.html": "I",
+    });
+    await symlink("a.js.map", join(folder.root, "link.txt"));
+    await symlink("drafts/y", join(folder.root, "linked"));
+    await symlink("x/drafts", join(folder.root, "other"));
+    const index = await folder.open();
+    assert.deepEqual(index.paths.toSorted(), [
+      "/",
+      "/a.js",
+      "/index.html",
+      "/keep.map",
+      "/other/c.txt",
+      "/x/drafts/c.txt",
+    ]);
+    assert.deepEqual(
+      index.list("/x/")?.map(({ name }) => name),
+      ["drafts"],
+    );
+    assert.equal(index.list("/drafts/"), null);
+    const hidden = folder.warnings.filter((warning) => warning.includes("a hidden file"));
+    assert.equal(hidden.length, 2, folder.warnings.join("\n"));
+  });
+
+  it("serves nothing while .assetsignore cannot be read", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ ".assetsignore/x": "", "a.txt": "A", "b.txt": "B" });
+    const index = await folder.open();
+    assert.deepEqual(index.paths, []);
+    assert.match(folder.warnings[0] ?? "", /^Cannot use .*\.assetsignore: found EISDIR, expected /);
+    await rm(join(folder.root, ".assetsignore"), { recursive: true });
+    await folder.until(() => index.stats.files === 2);
+    await writeFile(join(folder.root, ".assetsignore"), "#".repeat(1024 * 1024 + 1));
+    await folder.until(() => index.stats.files === 0);
+    const tooLarge = /found 1048577 bytes, expected at most 1 MiB/;
+    assert.ok(folder.warnings.some((warning) => tooLarge.test(warning)));
+    await writeFile(join(folder.root, ".assetsignore"), "a.txt");
+    // The file is empty for a moment.
+    await folder.until(() => index.stats.files === 1);
+    assert.deepEqual(index.paths, ["/b.txt"]);
+  });
+
   it("follows symbolic links inside the root only", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({ "real/a.txt": "A", ".private/s.txt": "S", "index.html": "I" });
@@ -435,6 +489,23 @@ describe("FileIndex > what changes", { timeout: 60_000 }, () => {
     assert.equal(index.stats.files, 1);
   });
 
+  it("notices another .assetsignore", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ "a.map": "A", "x/a.map": "A", "x/b.txt": "B" });
+    const index = await folder.open();
+    assert.equal(index.stats.files, 3);
+    await folder.write({ ".assetsignore": "*.map" });
+    await folder.until(() => index.stats.files === 1);
+    await folder.write({ "x/y/new.map": "N", "x/y/new.txt": "N" });
+    await folder.until(() => lookup(index, "/x/y/new.txt") !== undefined);
+    assert.equal(index.stats.files, 2);
+    await folder.write({ ".assetsignore": "x" });
+    await folder.until(() => index.stats.files === 1);
+    assert.deepEqual(index.paths, ["/a.map"]);
+    await unlink(join(folder.root, ".assetsignore"));
+    await folder.until(() => index.stats.files === 5);
+  });
+
   it("notices content, index pages and coded siblings", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({ "a.js": "one", "sub/x.txt": "X" });
@@ -630,6 +701,7 @@ describe("FileIndex > a root that is a symbolic link", { timeout: 20_000 }, () =
     };
     await put("1", { "a.txt": "1", "only-1.txt": "1", "sub/page.html": "1" });
     await put("2", { "a.txt": "2", "sub/page.html": "2", "sub/deep/index.html": "2", "b.js": "2" });
+    await put("2", { ".assetsignore": "*.map\n/private/", "b.js.map": "2", "private/a.txt": "2" });
     await writeFile(join(release("2"), "b.js.br"), "coded");
     await symlink("releases/1", join(folder.outside, "current"));
     await symlink("current/public", folder.root);
@@ -649,7 +721,9 @@ describe("FileIndex > a root that is a symbolic link", { timeout: 20_000 }, () =
     const [a, , , , script] = found;
     assert.ok(a?.kind === "file" && script?.kind === "file");
     assert.equal(script.variants.length, 1);
-    assert.equal(lookup(index, "/only-1.txt"), undefined);
+    for (const path of ["/only-1.txt", "/b.js.map", "/private/a.txt"]) {
+      assert.equal(lookup(index, path), undefined, path);
+    }
     for (const path of ["/../releases/1/public/a.txt", "/sub/../a.txt", "/./a.txt", "/\0"]) {
       assert.equal(lookup(index, path), undefined, path);
     }
