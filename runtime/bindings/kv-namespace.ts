@@ -1,4 +1,4 @@
-import { type Entry, type Store } from "../stores/store.ts";
+import type { Entry, Expiry, Store } from "../stores/store.ts";
 import { toBytes } from "./to-bytes.ts";
 
 /** Forms in which `get` returns a value. */
@@ -113,12 +113,12 @@ export function createKvNamespace(
       options: KvPutOptions = {},
     ): Promise<string | null> => {
       checkKey(key);
-      const expiresMs = toExpiry(options, now());
+      const expiry = toExpiry(options, now());
       const metadata = toMetadata(options.metadata);
       const { ifVersion: version } = options;
       const bytes = await toBytes(value, { name: "a value", most: MAX_VALUE_BYTES });
       const expected = version === undefined ? {} : { version };
-      return store.put(space, key, { value: bytes, metadata, expiresMs, ...expected });
+      return store.put(space, key, { value: bytes, metadata, ...expiry, ...expected });
     },
     delete: async (key: string, { ifVersion }: { ifVersion?: string } = {}): Promise<boolean> => {
       checkKey(key);
@@ -186,12 +186,14 @@ function checkKey(key: unknown): asserts key is string {
   throw new TypeError(`Cannot use a key of ${bytes} bytes, expected at most ${MAX_KEY_BYTES}`);
 }
 
-function toExpiry({ expiration, expirationTtl }: KvPutOptions, now: number): number {
+function toExpiry({ expiration, expirationTtl }: KvPutOptions, now: number): Expiry {
   const name = expirationTtl === undefined ? "expiration" : "expirationTtl";
   const given = expirationTtl ?? expiration;
-  if (given === undefined) return 0;
-  const expiresMs = expirationTtl === undefined ? given * 1_000 : now + given * 1_000;
-  if (Number.isFinite(expiresMs) && expiresMs > now) return Math.ceil(expiresMs);
+  if (given === undefined) return { expiresMs: 0 };
+  const ms = Math.ceil(given * 1_000);
+  const isTtl = expirationTtl !== undefined;
+  if (Number.isFinite(ms) && ms > (isTtl ? 0 : now))
+    return isTtl ? { ttlMs: ms } : { expiresMs: ms };
   const expected =
     expirationTtl === undefined
       ? "seconds since 1970 in the future"

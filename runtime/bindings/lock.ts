@@ -40,12 +40,9 @@ const DEFAULT_MS = 30_000;
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [5, 200];
 
 /** Returns the locks of a space of a store. */
-export function createLocks(
-  store: Store,
-  { space, now = Date.now }: { space: string; now?: () => number },
-): Locks {
+export function createLocks(store: Store, { space }: { space: string }): Locks {
   const tryOnce = async (name: string, ttlMs: number): Promise<Lock | null> => {
-    const held = new HeldEntry(store, { space, key: name, ttlMs, now });
+    const held = new HeldEntry(store, { space, key: name, ttlMs });
     if (!(await held.take())) return null;
     return { extend: () => held.extend(), release: () => held.release() };
   };

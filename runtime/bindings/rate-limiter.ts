@@ -8,6 +8,9 @@ export interface RateLimiter {
 /** Most keys for which this process remembers that they are refused. */
 const MOST_REFUSED = 10_000;
 
+/** A count is kept so much longer for servers whose clocks are behind: they are still in its period. */
+const MOST_SKEW_MS = 60_000;
+
 /**
  * Returns a limiter that counts in a space of a store.
  *
@@ -30,14 +33,15 @@ export function createRateLimiter(
       if (typeof key !== "string" || Buffer.byteLength(key) > 512) {
         throw new TypeError("Cannot limit: found a key that is no text of at most 512 bytes");
       }
-      const period = Math.floor(now() / periodMs);
+      const nowMs = now();
+      const period = Math.floor(nowMs / periodMs);
       if (period !== refusedPeriod) {
         refusedPeriod = period;
         refused.clear();
       }
       if (refused.has(key)) return { success: false };
-      const expiresMs = (period + 1) * periodMs;
-      const count = await store.add(space, `${period}:${key}`, { by: 1, expiresMs });
+      const ttlMs = (period + 1) * periodMs - nowMs + Math.min(periodMs, MOST_SKEW_MS);
+      const count = await store.add(space, `${period}:${key}`, { by: 1, ttlMs });
       const success = count <= limit;
       if (!success && period === refusedPeriod && refused.size < MOST_REFUSED) refused.add(key);
       return { success };

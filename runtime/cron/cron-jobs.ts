@@ -148,7 +148,7 @@ export class CronJobs {
     const before = this.#shared;
     if (this.#isStopped || isDeepStrictEqual(setting, before?.setting ?? null)) return;
     const { log, leaseMs, openStore = openRedisStore } = this.#options;
-    const own = { log, now: () => this.#clock.now(), stop: this.#stopped.signal };
+    const own = { log, stop: this.#stopped.signal };
     const options = leaseMs === undefined ? own : { ...own, leaseMs };
     this.#shared =
       setting === null

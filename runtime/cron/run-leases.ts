@@ -45,7 +45,6 @@ export type Claim =
 
 export interface RunLeasesOptions {
   log: Logger;
-  now: () => number;
   /** Ends the waits of all claims. */
   stop: AbortSignal;
   leaseMs?: number;
@@ -103,12 +102,11 @@ export class RunLeases {
         if (entry !== null && toNumber(entry.value) >= timeMs) return;
         const version = entry?.version ?? null;
         const value = Buffer.from(String(timeMs));
-        const expiresMs = this.#options.now() + SEEN_MS;
         // oxlint-disable-next-line no-await-in-loop -- As above.
         const written = await this.#store.put(SEEN, job, {
           value,
           metadata: null,
-          expiresMs,
+          ttlMs: SEEN_MS,
           version,
         });
         if (written !== null) return;
@@ -127,9 +125,9 @@ export class RunLeases {
 
   async #claim(run: RunTime): Promise<Claim> {
     const { job, time, mayOverlap } = run;
-    const { leaseMs, now, stop } = this.#options;
+    const { leaseMs, stop } = this.#options;
     const key = mayOverlap ? `${job}\n${time}` : job;
-    const held = new HeldEntry(this.#store, { space: LEASES, key, ttlMs: leaseMs, now });
+    const held = new HeldEntry(this.#store, { space: LEASES, key, ttlMs: leaseMs });
     while (!stop.aborted) {
       // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the one before.
       const claim = await this.#attempt(() => this.#tryOnce(run, held));
@@ -179,14 +177,13 @@ export class RunLeases {
     await this.#store.put(ENDED, `${job}\n${time}`, {
       value: Buffer.from(text),
       metadata: null,
-      expiresMs: this.#options.now() + KEPT_MS,
+      ttlMs: KEPT_MS,
     });
     await this.#store.delete(BEGUN, `${job}\n${time}`);
   }
 
   async #noteBegun(job: string, time: number): Promise<void> {
-    const expiresMs = this.#options.now() + KEPT_MS;
-    const entry = { value: new Uint8Array(0), metadata: null, expiresMs };
+    const entry = { value: new Uint8Array(0), metadata: null, ttlMs: KEPT_MS };
     await this.#store.put(BEGUN, `${job}\n${time}`, entry);
   }
 

@@ -1,5 +1,5 @@
 import { pack, unpack } from "msgpackr";
-import type { NewEntry } from "./store.ts";
+import type { StoredEntry } from "./store.ts";
 
 /** Longer values have a record of their own: a list, and a write with a condition, do not read them. */
 const LONG_BYTES = 2_048;
@@ -13,7 +13,7 @@ export interface FileEntry {
 }
 
 /** Returns the records of an entry. The version is kept beside them. */
-export function encodeEntry({ value, metadata, expiresMs }: NewEntry): {
+export function encodeEntry({ value, metadata, expiresMs }: StoredEntry): {
   head: Buffer;
   /** `null`: the first record has it. */
   value: Buffer | null;

@@ -18,11 +18,13 @@ import {
 import { InFlight } from "./in-flight.ts";
 import {
   type Entry,
+  type Expiry,
   type KeyedEntry,
   type KeyRange,
   type ListOptions,
   type NewEntry,
   type Store,
+  type StoredEntry,
   StoreError,
 } from "./store.ts";
 import { within } from "./within.ts";
@@ -131,7 +133,8 @@ class EmbeddedStore implements Store {
       const found = this.#find(fileKey);
       const present = found === null || found.isExpired ? null : String(found.version);
       if (expected !== undefined && expected !== present) return { value: null };
-      return this.#replace({ fileKey, found }, { fileKey, entry }, deadlineMs);
+      const next = { fileKey, entry: this.#toStored(entry) };
+      return this.#replace({ fileKey, found }, next, deadlineMs);
     });
   }
 
@@ -157,7 +160,7 @@ class EmbeddedStore implements Store {
       if (found === null || found.isExpired || String(found.version) !== from.version) {
         return { value: null };
       }
-      const next = { fileKey: toCheckedKey(space, key), entry };
+      const next = { fileKey: toCheckedKey(space, key), entry: this.#toStored(entry) };
       return this.#replace({ fileKey, found }, next, deadlineMs);
     });
   }
@@ -166,7 +169,7 @@ class EmbeddedStore implements Store {
   async add(
     space: string,
     key: string,
-    { by, expiresMs }: { by: number; expiresMs: number },
+    { by, ...expiry }: { by: number } & Expiry,
   ): Promise<number> {
     const name = `${space}\0${key}`;
     const earlier = this.#sums.get(name);
@@ -178,10 +181,10 @@ class EmbeddedStore implements Store {
       const found = this.#find(fileKey);
       const isThere = found !== null && !found.isExpired;
       const sum = (isThere ? toNumber(found.entry.value, key) : 0) + by;
-      const entry: NewEntry = {
+      const entry: StoredEntry = {
         value: Buffer.from(String(sum)),
         metadata: isThere ? found.entry.metadata : null,
-        expiresMs: isThere ? found.entry.expiresMs : expiresMs,
+        expiresMs: isThere ? found.entry.expiresMs : this.#toTime(expiry),
       };
       const result = await this.#replace({ fileKey, found }, { fileKey, entry }, deadlineMs);
       return result === null ? null : { value: sum };
@@ -250,6 +253,14 @@ class EmbeddedStore implements Store {
     return { ...entry, value, version: String(version) };
   }
 
+  #toStored({ value, metadata, ...expiry }: NewEntry): StoredEntry {
+    return { value, metadata, expiresMs: this.#toTime(expiry) };
+  }
+
+  #toTime({ expiresMs, ttlMs }: Expiry): number {
+    return ttlMs === undefined ? expiresMs : this.#now() + ttlMs;
+  }
+
   #find(fileKey: Buffer): Found | null {
     // A snapshot of an earlier operation may be older than a write of another process.
     this.#db.resetReadTxn();
@@ -265,7 +276,7 @@ class EmbeddedStore implements Store {
    */
   async #replace(
     { fileKey, found }: { fileKey: Buffer; found: Found | null },
-    next: { fileKey: Buffer; entry: NewEntry } | null,
+    next: { fileKey: Buffer; entry: StoredEntry } | null,
     deadlineMs: number,
   ): Promise<{ value: string } | null> {
     const db: Database<Buffer, Buffer> = this.#db;
@@ -358,7 +369,7 @@ function leftOf(deadlineMs: number): number {
   return Math.max(0, deadlineMs - performance.now());
 }
 
-function isExpired({ expiresMs }: Pick<NewEntry, "expiresMs">, now: number): boolean {
+function isExpired({ expiresMs }: Pick<StoredEntry, "expiresMs">, now: number): boolean {
   return expiresMs > 0 && expiresMs <= now;
 }
 

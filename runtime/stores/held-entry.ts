@@ -6,7 +6,6 @@ export interface HeldEntryOptions {
   key: string;
   /** The entry expires so long after the last `take` or `extend`. */
   ttlMs: number;
-  now: () => number;
 }
 
 /**
@@ -66,13 +65,13 @@ export class HeldEntry {
   }
 
   async #write(expected: string | null): Promise<boolean> {
-    const { space, key, ttlMs, now } = this.#options;
+    const { space, key, ttlMs } = this.#options;
     // The write may take effect even if no answer comes.
     this.#state = { kind: "unsure" };
     const version = await this.#store.put(space, key, {
       value: this.#token,
       metadata: null,
-      expiresMs: now() + ttlMs,
+      ttlMs,
       version: expected,
     });
     this.#state = version === null ? { kind: "gone" } : { kind: "held", version };

@@ -1,21 +1,28 @@
 // Scripts that Redis runs, each in one step. An entry is a hash: its value (v), metadata (m), time (x) and version (r). Two sorted
 // sets belong to a space: its keys in the order of their bytes, and the times of the keys that expire.
 
-/** Removes a few keys from the sets whose entries have expired. */
-const SWEEP = `
+/** The time by the clock of Redis, which lets entries expire. */
+const NOW = `
 local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
+
+/** Removes a few keys from the sets whose entries have expired. Needs `NOW`. */
+const SWEEP = `
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 4)) do
   if redis.call('EXISTS', ARGV[1] .. key) == 0 then redis.call('ZREM', KEYS[2], key) end
   redis.call('ZREM', KEYS[3], key)
 end`;
 
 /**
- * Writes an entry: its name in Redis, its key, value, metadata, time, version. Redis removes an entry at once whose time has passed:
- * it must not be in the sets, and the function returns 0.
+ * Writes an entry: its name in Redis, its key, value, metadata, time, version. A time with `+` counts from now. Redis removes an
+ * entry at once whose time has passed: it must not be in the sets, and the function returns 0.
  */
-const WRITE = `
-local function write(name, key, value, metadata, expires, version)
+const WRITE = `${NOW}
+local function write(name, key, value, metadata, time, version)
+  local expires = time
+  if string.sub(time, 1, 1) == '+' then
+    expires = string.format('%.0f', now + tonumber(string.sub(time, 2)))
+  end
   redis.call('DEL', name)
   redis.call('HSET', name, 'v', value, 'm', metadata, 'x', expires, 'r', version)
   if expires ~= '0' then redis.call('PEXPIREAT', name, expires) end

@@ -5,6 +5,7 @@ import { InFlight } from "./in-flight.ts";
 import { ADD, DELETE, LIST, MOVE, PUT } from "./redis-scripts.ts";
 import {
   type Entry,
+  type Expiry,
   type KeyedEntry,
   type KeyRange,
   type ListOptions,
@@ -86,9 +87,9 @@ class RedisStore implements Store {
   async add(
     space: string,
     key: string,
-    { by, expiresMs }: { by: number; expiresMs: number },
+    { by, ...expiry }: { by: number } & Expiry,
   ): Promise<number> {
-    const given = [this.#prefix(space), key, String(by), String(expiresMs), createVersion()];
+    const given = [this.#prefix(space), key, String(by), toExpiryText(expiry), createVersion()];
     return Number(await this.#run(ADD, this.#names(space, key), given));
   }
 
@@ -209,10 +210,15 @@ function toEntry([value, metadata, expiresMs, version]: readonly Reply[]): Entry
 }
 
 function toArguments(
-  { value, metadata, expiresMs }: NewEntry,
+  { value, metadata, ...expiry }: NewEntry,
   version: string,
 ): (string | Buffer)[] {
-  return [Buffer.from(value), metadata ?? "", String(expiresMs), version];
+  return [Buffer.from(value), metadata ?? "", toExpiryText(expiry), version];
+}
+
+/** Returns an expiry in the words of the scripts: `+` and a duration, or a time. */
+function toExpiryText({ expiresMs, ttlMs }: Expiry): string {
+  return ttlMs === undefined ? String(expiresMs) : `+${ttlMs}`;
 }
 
 const NOTHING = new Uint8Array(0);

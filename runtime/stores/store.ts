@@ -13,7 +13,18 @@ export interface KeyedEntry extends Entry {
   readonly key: string;
 }
 
-export type NewEntry = Omit<Entry, "version">;
+/** The parts of an entry that a store keeps. */
+export type StoredEntry = Omit<Entry, "version">;
+
+/**
+ * When a new entry expires: at a time, or so long after the write (`ttlMs`). The store measures `ttlMs` by the clock that lets entries
+ * expire, which may be that of another machine.
+ */
+export type Expiry =
+  | { readonly expiresMs: number; readonly ttlMs?: never }
+  | { readonly ttlMs: number; readonly expiresMs?: never };
+
+export type NewEntry = Pick<Entry, "value" | "metadata"> & Expiry;
 
 /** The version that an entry must have before a write; `null`: there must be no entry. */
 export type Expected = { readonly version: string | null };
@@ -57,10 +68,10 @@ export interface Store {
     to: NewEntry & { key: string },
   ): Promise<string | null>;
   /**
-   * Adds to the number that an entry holds as decimal text, from 0 if there is no entry, and returns the sum. `expiresMs` is
+   * Adds to the number that an entry holds as decimal text, from 0 if there is no entry, and returns the sum. The expiry is
    * for a new entry; an entry that is there keeps its own.
    */
-  add(space: string, key: string, sum: { by: number; expiresMs: number }): Promise<number>;
+  add(space: string, key: string, sum: { by: number } & Expiry): Promise<number>;
   /** Returns entries in the order of the bytes of their keys. */
   list(space: string, options: ListOptions): Promise<KeyedEntry[]>;
   /**

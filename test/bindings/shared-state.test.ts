@@ -51,7 +51,7 @@ describe("createLocks()", { timeout: 60_000 }, () => {
   it("has one holder at a time, and is free after its time", async (t) => {
     const clock = { nowMs: 1_000 };
     const store = await open(t, clock);
-    const locks = createLocks(store, { space: "l", now: () => clock.nowMs });
+    const locks = createLocks(store, { space: "l" });
     const lock = (await locks.acquire("a", { ttlMs: 100 })) ?? assert.fail("not free");
     assert.equal(await locks.acquire("a"), null);
     assert.notEqual(await locks.acquire("b"), null);
@@ -70,7 +70,7 @@ describe("createLocks()", { timeout: 60_000 }, () => {
   });
 
   it("releases a lock that is being extended", async (t) => {
-    const locks = createLocks(await open(t, { nowMs: 1_000 }), { space: "l", now: () => 1_000 });
+    const locks = createLocks(await open(t, { nowMs: 1_000 }), { space: "l" });
     const lock = (await locks.acquire("a")) ?? assert.fail("not free");
     const results = await Promise.all([lock.extend(), lock.extend(), lock.release()]);
     assert.deepEqual(results, [true, true, true]);
@@ -90,7 +90,7 @@ describe("createLocks()", { timeout: 60_000 }, () => {
         return version;
       },
     });
-    const locks = createLocks(silent, { space: "l", now: () => 1_000 });
+    const locks = createLocks(silent, { space: "l" });
     const lock = (await locks.acquire("a")) ?? assert.fail("not free");
     isSilent = true;
     await assert.rejects(lock.extend(), /Cannot wait longer/);
@@ -105,7 +105,7 @@ describe("createLocks()", { timeout: 60_000 }, () => {
 
   it("runs tasks one after the other", async (t) => {
     const store = await open(t, { nowMs: 1 });
-    const locks = createLocks(store, { space: "l", now: () => 1 });
+    const locks = createLocks(store, { space: "l" });
     let running = 0;
     let most = 0;
     const results = await Promise.all(
@@ -167,5 +167,30 @@ describe("createRateLimiter()", { timeout: 60_000 }, () => {
       async () => limiters[0]?.limit({ key: 7 as unknown as string }),
       TypeError,
     );
+  });
+
+  it("admits no more when the clocks of servers differ by less than a period", async (t) => {
+    const periodMs = 40_000;
+    const clock = { nowMs: 15 * periodMs };
+    const store = await open(t, clock);
+    const limiters = [-30_000, 0, 30_000].map((skewMs) =>
+      createRateLimiter(store, {
+        space: "r",
+        limit: 7,
+        periodMs,
+        now: () => clock.nowMs + skewMs,
+      }),
+    );
+    const seen = new Map<number, number>();
+    for (let round = 0; round < 60; round++, clock.nowMs += 2_500) {
+      for (const [at, limiter] of limiters.entries()) {
+        const period = Math.floor((clock.nowMs + (at - 1) * 30_000) / periodMs);
+        // oxlint-disable-next-line no-await-in-loop -- In the order of time.
+        const { success } = await limiter.limit({ key: "a" });
+        if (success) seen.set(period, (seen.get(period) ?? 0) + 1);
+      }
+    }
+    // Each period has more calls than its limit, the first and the last included.
+    assert.deepEqual([...seen.values()], [7, 7, 7, 7, 7, 7]);
   });
 });

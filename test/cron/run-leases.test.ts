@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, type TestContext } from "node:test";
 import { RunLeases, type RunTime } from "../../runtime/cron/run-leases.ts";
 import { HeldEntry } from "../../runtime/stores/held-entry.ts";
 import { createRedisStore } from "../../runtime/stores/redis-store.ts";
@@ -41,7 +41,7 @@ describe("RunLeases", { timeout: 120_000, skip: noRedis }, () => {
         createRedisStore(options),
       ];
       t.after(() => store.close());
-      const own = { log: fake.log, now: Date.now, stop: stop.signal, leaseMs };
+      const own = { log: fake.log, stop: stop.signal, leaseMs };
       return { leases: new RunLeases(store, own), store, stop, fake };
     });
   }
@@ -91,11 +91,33 @@ describe("RunLeases", { timeout: 120_000, skip: noRedis }, () => {
   it("gives the run of a server that is gone to another one", async (t) => {
     const [gone, other] = open(t, 2, { leaseMs: 500 });
     assert.ok(gone !== undefined && other !== undefined);
-    const options = { space: "cron-leases", key: RUN.job, ttlMs: 500, now: Date.now };
+    const options = { space: "cron-leases", key: RUN.job, ttlMs: 500 };
     // It is never extended, as after a crash.
     assert.equal(await new HeldEntry(gone.store, options).take(), true);
     await (await claimMine(other, RUN)).end();
   });
+
+  for (const skewMs of [-30_000, 30_000]) {
+    it(`keeps a lease for its time when the clock of its server is off by ${skewMs} ms`, async (t) => {
+      const leaseMs = 15_000;
+      const [skewed, other] = open(t, 2, { leaseMs });
+      assert.ok(skewed !== undefined && other !== undefined);
+      const realNow = Date.now;
+      const beforeMs = realNow();
+      t.mock.method(Date, "now", () => realNow() + skewMs);
+      const lease = await claimMine(skewed, RUN);
+      t.mock.restoreAll();
+      const { expiresMs = 0 } = (await other.store.get("cron-leases", RUN.job)) ?? {};
+      const [leastMs, mostMs] = [beforeMs + leaseMs, realNow() + leaseMs];
+      assert.ok(expiresMs >= leastMs && expiresMs <= mostMs, `${expiresMs - beforeMs} ms`);
+      // The other server asks in vain, and learns the end.
+      const refused = refusal(t, other.store);
+      const claim = other.leases.claim(RUN);
+      assert.equal(await Promise.race([refused, claim]), "refused");
+      await lease.end();
+      assert.deepEqual(await claim, { kind: "dealt with", by: "done" });
+    });
+  }
 
   it("waits while the store is gone, and tells it once", async (t) => {
     const [server] = open(t, 1, { leaseMs: 500 });
@@ -152,6 +174,18 @@ describe("RunLeases", { timeout: 120_000, skip: noRedis }, () => {
     await two.leases.close();
   });
 });
+
+/** Resolves when a store has refused to write a lease. */
+function refusal(t: TestContext, store: Store): Promise<"refused"> {
+  const put = store.put.bind(store);
+  return new Promise((resolve) => {
+    t.mock.method(store, "put", async (...given: Parameters<Store["put"]>) => {
+      const version = await put(...given);
+      if (given[0] === "cron-leases" && version === null) resolve("refused");
+      return version;
+    });
+  });
+}
 
 async function claimMine({ leases }: Server, run: RunTime): Promise<{ end: () => Promise<void> }> {
   const claim = await leases.claim(run);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Owner } from "../helpers/temporary-folder.ts";
-import type { NewEntry, Store } from "../../runtime/stores/store.ts";
+import type { Store, StoredEntry } from "../../runtime/stores/store.ts";
 
 export interface OpenedStore {
   store: Store;
@@ -12,7 +12,7 @@ export interface OpenedStore {
   now: () => number;
 }
 
-function entry(value: string, more: Partial<NewEntry> = {}): NewEntry {
+function entry(value: string, more: Partial<StoredEntry> = {}): StoredEntry {
   return { value: Buffer.from(value), metadata: null, expiresMs: 0, ...more };
 }
 
@@ -152,6 +152,33 @@ export function describeStore(name: string, open: (t: Owner) => Promise<OpenedSt
       assert.notEqual(await store.put("a", "soon", { ...entry("4"), version: null }), null);
       assert.equal(text(await store.get("a", "soon")), "4");
       assert.equal(await store.add("a", "sum", { by: 1, expiresMs: 0 }), 1);
+    });
+
+    it("counts the time of an entry from its write, by its own clock", async (t) => {
+      const { store, pass, now } = await open(t);
+      const fresh = { value: Buffer.from("1"), metadata: null };
+      const beforeMs = now();
+      await store.put("a", "put", { ...fresh, ttlMs: 600_000 });
+      await store.add("a", "sum", { by: 1, ttlMs: 600_000 });
+      const version = (await store.put("a", "from", entry("1"))) ?? assert.fail("not written");
+      await store.move("a", { key: "from", version }, { key: "to", ...fresh, ttlMs: 600_000 });
+      const afterMs = now();
+      for (const key of ["put", "sum", "to"]) {
+        // oxlint-disable-next-line no-await-in-loop -- One after the other.
+        const { expiresMs } = (await store.get("a", key)) ?? assert.fail(`no ${key}`);
+        assert.ok(expiresMs >= beforeMs + 600_000 && expiresMs <= afterMs + 600_000, key);
+      }
+      await store.put("a", "soon", { ...fresh, ttlMs: 300 });
+      await store.add("a", "sum soon", { by: 5, ttlMs: 300 });
+      // An entry that is there keeps its time.
+      assert.equal(await store.add("a", "sum", { by: 5, ttlMs: 1 }), 6);
+      await pass(400);
+      assert.equal(await store.get("a", "soon"), null);
+      const left = await store.list("a", { prefix: "", after: null, limit: 9 });
+      assert.deepEqual(
+        left.map(({ key }) => key),
+        ["put", "sum", "to"],
+      );
     });
 
     it("lists keys in the order of their bytes, in pages", async (t) => {
