@@ -14,6 +14,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { makeCertificate } from "../engine/uws/openssl.ts";
 import { builtProgram } from "../helpers/built-program.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { send } from "../helpers/send.ts";
@@ -219,3 +220,96 @@ describe("a server that root starts with a user", { timeout: 180_000, skip }, ()
     );
   });
 });
+
+/** A number of the user that runs handlers behind a server with the keys. */
+const APP_UID = 54_323;
+
+/** Tries to get at the server in front, whose folder and process the request names. */
+const INTRUDER = `
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+const attempt = (act) => {
+  try { return String(act()); } catch (error) { return error.code; }
+};
+const connected = (path) =>
+  new Promise((resolve) => {
+    const socket = connect(path, () => resolve("connected"));
+    socket.on("error", (error) => resolve(error.code));
+  });
+export default async (request, { clientAddress, requestId }) => {
+  const { searchParams, protocol, hostname } = new URL(request.url);
+  const [dir, pid] = [searchParams.get("dir"), searchParams.get("pid")];
+  return Response.json({
+    uid: process.getuid(), protocol, hostname, clientAddress, requestId,
+    key: attempt(() => readFileSync(dir + "/certs/shop.key")),
+    control: await connected(dir + "/.edgicorn/control.sock"),
+    variables: attempt(() => readFileSync("/proc/" + pid + "/environ")),
+    signal: attempt(() => process.kill(Number(pid), 0)),
+  });
+};`;
+
+describe(
+  "handlers apart from keys: a server in front of another one",
+  { timeout: 180_000, skip },
+  () => {
+    it("keeps its key, control socket, variables and process from handlers", async (t) => {
+      const appDir = userFolder(t);
+      writeFileSync(join(appDir, "handlers/intruder.js"), INTRUDER);
+      chownSync(join(appDir, ".edgicorn"), APP_UID, GID);
+      const app = await startServer(t, {
+        handlers: join(appDir, "handlers"),
+        cwd: appDir,
+        flags: [
+          "--user",
+          String(APP_UID),
+          "--group",
+          String(GID),
+          "--host",
+          "127.0.0.1",
+          "--trusted-proxies",
+          "loopback",
+        ],
+      });
+      const dir = userFolder(t);
+      const certs = join(dir, "certs");
+      mkdirSync(join(dir, "none"));
+      mkdirSync(certs);
+      makeCertificate({ base: join(certs, "shop"), altNames: "DNS:localhost" });
+      chownSync(join(certs, "shop.key"), UID, GID);
+      const front = await startServer(t, {
+        handlers: join(dir, "none"),
+        cwd: dir,
+        https: true,
+        flags: [
+          "--user",
+          String(UID),
+          "--group",
+          String(GID),
+          "--proxy",
+          app.http,
+          "--certs",
+          certs,
+        ],
+      });
+      const { pid } = front.logs.find(({ msg }) => msg === "listening") ?? {};
+      const query = new URLSearchParams({ dir, pid: String(pid) });
+      const { status, text } = await send(`${front.https}/intruder?${query.toString()}`);
+      assert.equal(status, 200, text);
+      // The handler above answers with an object.
+      const { clientAddress, requestId, ...found } = JSON.parse(text) as Record<string, unknown>;
+      assert.match(String(clientAddress), /^(?:::1|127\.0\.0\.1)$/);
+      assert.deepEqual(found, {
+        uid: APP_UID,
+        protocol: "https:",
+        hostname: "localhost",
+        key: "EACCES",
+        control: "EACCES",
+        variables: "EACCES",
+        signal: "EPERM",
+      });
+      // Both logs have the same number for a request.
+      await app.untilAccess({ requestId });
+      await front.untilAccess({ requestId });
+    });
+  },
+);
