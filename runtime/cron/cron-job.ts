@@ -14,7 +14,7 @@ import {
   pickStart,
 } from "./decide-due.ts";
 import type { EndedRun, JobRecord, OpenRun, RunJournal, RunResult } from "./journal.ts";
-import type { RunLease, RunLeases } from "./run-leases.ts";
+import type { Claim, RunLease, RunLeases, RunTime } from "./run-leases.ts";
 import { sendRun, type SendRunOptions } from "./send-run.ts";
 
 /** Longest wait for the disk before a run begins. */
@@ -273,7 +273,9 @@ export class CronJob {
         return;
       case "skip":
         this.#leaveOut(run.time);
-        void this.#options.leases()?.leaveOut({ job: this.handler.id, time: run.time });
+        void this.#options
+          .leases()
+          ?.noteResult({ job: this.handler.id, time: run.time }, "left out");
     }
   }
 
@@ -312,30 +314,47 @@ export class CronJob {
     this.#claiming++;
     const mayOverlap = schedule.overlap === "allow";
     const epoch = this.#epoch;
-    const claim = await leases.claim({ job: id, time, mayOverlap, isMissed });
+    const run = { job: id, time, mayOverlap, isMissed };
+    const { claim, by } = await this.#claimFrom(leases, run);
     this.#claiming--;
     const isCleared = isStopped() || epoch !== this.#epoch;
-    if (claim.kind === "mine" && !isCleared && !this.#isMadeUpFor(time)) {
-      const run = await this.#run(time, { isManual: false, lease: claim.lease });
-      void this.#shareSeen(leases, time);
-      return run;
+    const lease = claim.kind === "mine" ? claim.lease : null;
+    const isMine = lease !== null || claim.kind === "replaced";
+    if (isMine && !isCleared && !this.#isMadeUpFor(time)) {
+      const ended = await this.#run(time, { isManual: false, lease });
+      this.#share(ended, by);
+      return ended;
     }
     const durationMs = Math.max(0, now() - startedMs);
     if (isCleared) {
-      if (claim.kind === "mine") await claim.lease.end(null);
+      await lease?.end(null);
       // It waits again: the journal has it.
       this.#owed.push(time);
       return { time, startedMs, result: "left out", durationMs };
     }
-    const result = claim.kind === "mine" ? "left out" : "elsewhere";
-    if (claim.kind === "mine") {
-      await claim.lease.end(result);
+    const result = isMine ? "left out" : "elsewhere";
+    if (isMine) {
+      await lease?.end(result);
       this.#leaveOut(time);
     } else this.#note("drop", time);
     this.#count(result);
-    const run: EndedRun = { time, startedMs, result, durationMs };
-    this.#last = run;
-    return run;
+    this.#last = { time, startedMs, result, durationMs };
+    return this.#last;
+  }
+
+  /**
+   * Asks a store whether this server may do a run. If a reload has replaced a store that gives no answer, the present one decides.
+   *
+   * @returns `by`: the store that has decided; `null`: there is none any more, and this server does all runs.
+   */
+  async #claimFrom(
+    leases: RunLeases,
+    run: RunTime,
+  ): Promise<{ claim: Claim; by: RunLeases | null }> {
+    const claim = await leases.claim(run);
+    if (claim.kind !== "replaced") return { claim, by: leases };
+    const present = this.#options.leases();
+    return present === null ? { claim, by: null } : this.#claimFrom(present, run);
   }
 
   /** Whether a later run makes up for a time that comes late, as after the store was gone. */
@@ -346,11 +365,17 @@ export class CronJob {
     return isLate && [...this.#running.values()].some((other) => other > time);
   }
 
-  /** Tells other servers up to which time this one has dealt with all. */
-  async #shareSeen(leases: RunLeases, ended: number): Promise<void> {
-    const open = [...this.#running.values(), ...this.#waiting.map(({ time }) => time)];
-    const earliest = Math.min(...open.filter((time) => time !== ended), ...this.#owed);
-    await leases.noteSeen(this.handler.id, Math.min(this.#seenMs, earliest - 1));
+  /** Tells other servers about a run that has ended. A store that a reload has chosen meanwhile learns of the run here. */
+  #share({ time, result }: EndedRun, by: RunLeases | null): void {
+    const leases = this.#options.leases();
+    if (leases === null) return;
+    if (leases !== by && result !== "interrupted") {
+      void leases.noteResult({ job: this.handler.id, time }, result);
+    }
+    // Up to this time, this server has dealt with all.
+    const open = [...this.#running.values(), ...this.#waiting.map((run) => run.time)];
+    const earliest = Math.min(...open.filter((other) => other !== time), ...this.#owed);
+    void leases.noteSeen(this.handler.id, Math.min(this.#seenMs, earliest - 1));
   }
 
   async #run(

@@ -139,7 +139,8 @@ export class CronJobs {
     before: Promise<void>,
     { handlers, store }: { handlers: readonly ScheduledHandler[]; store: RedisStoreSetting | null },
   ): Promise<void> {
-    await before;
+    // The one before has told its own failure.
+    await before.catch(() => {});
     await this.#useStore(store);
     await this.#use(handlers);
   }
@@ -154,8 +155,7 @@ export class CronJobs {
       setting === null
         ? null
         : { setting, leases: new RunLeases(await openStore(setting), options) };
-    // Its claims and runs go on.
-    void before?.leases.close();
+    void before?.leases.replace();
   }
 
   async #use(handlers: readonly ScheduledHandler[]): Promise<void> {

@@ -37,10 +37,14 @@ export interface RunTime {
   isMissed: boolean;
 }
 
-/** The answer to a claim: this server runs it, the time has been dealt with, or this server stopped before either. */
+/**
+ * The answer to a claim: this server runs it, the time has been dealt with, the store was replaced and gives no answer, or this
+ * server stopped before.
+ */
 export type Claim =
   | { readonly kind: "mine"; readonly lease: RunLease }
   | { readonly kind: "dealt with"; readonly by: string }
+  | { readonly kind: "replaced" }
   | { readonly kind: "stopped" };
 
 export interface RunLeasesOptions {
@@ -63,6 +67,8 @@ export class RunLeases {
   /** Claims and runs that have not ended. */
   readonly #open = new Set<Promise<unknown>>();
   #isFailing = false;
+  /** A reload has replaced the store. */
+  #isReplaced = false;
 
   constructor(store: Store, options: RunLeasesOptions) {
     this.#store = store;
@@ -88,9 +94,9 @@ export class RunLeases {
     return (entries ?? []).map(({ key }) => Number(key.slice(prefix.length)));
   }
 
-  /** Remembers that a time gets no run. Never rejects. */
-  async leaveOut({ job, time }: Pick<RunTime, "job" | "time">): Promise<void> {
-    await this.#attempt(() => this.#noteEnded(job, { time, text: "left out" }));
+  /** Remembers that a time needs no run. Never rejects. */
+  async noteResult({ job, time }: Pick<RunTime, "job" | "time">, result: RunResult): Promise<void> {
+    await this.#attempt(() => this.#noteEnded(job, { time, text: result }));
   }
 
   /** Remembers that all times up to this one have been dealt with. Never rejects. */
@@ -114,6 +120,15 @@ export class RunLeases {
     });
   }
 
+  /**
+   * Notes that a reload has replaced the store, and closes it as `close` does. Claims and runs keep it for as long as it
+   * answers: other servers may still decide with it.
+   */
+  async replace(): Promise<void> {
+    this.#isReplaced = true;
+    await this.close();
+  }
+
   /** Closes the store once all claims and runs have ended. */
   async close(): Promise<void> {
     while (this.#open.size > 0) {
@@ -132,6 +147,7 @@ export class RunLeases {
       // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the one before.
       const claim = await this.#attempt(() => this.#tryOnce(run, held));
       if (claim !== null) return claim;
+      if (this.#isLost) return { kind: "replaced" };
       // oxlint-disable-next-line no-await-in-loop -- As above.
       await this.#pause();
     }
@@ -140,9 +156,15 @@ export class RunLeases {
     return { kind: "stopped" };
   }
 
-  /** Waits before the next attempt. */
+  /** Whether the store was replaced, and gives no answer. */
+  get #isLost(): boolean {
+    return this.#isReplaced && this.#isFailing;
+  }
+
+  /** Waits before the next attempt. Returns whether one makes sense. */
   async #pause(): Promise<boolean> {
     const { leaseMs, stop } = this.#options;
+    if (this.#isLost) return false;
     await delay(leaseMs / 5, undefined, { signal: stop, ref: false }).catch(() => {});
     return !stop.aborted;
   }

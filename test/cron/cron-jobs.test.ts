@@ -4,14 +4,18 @@ import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { ExchangeId } from "../../runtime/channel/messages.ts";
-import { type CronClock, CronJobs } from "../../runtime/cron/cron-jobs.ts";
+import { type CronClock, CronJobs, type CronJobsOptions } from "../../runtime/cron/cron-jobs.ts";
 import { foldJournal } from "../../runtime/cron/journal.ts";
+import { type RunLease, RunLeases } from "../../runtime/cron/run-leases.ts";
 import type { ScheduledHandler } from "../../runtime/handlers/site-routes.ts";
 import type { Client } from "../../runtime/http/client.ts";
 import { toRefusal } from "../../runtime/http/reply.ts";
+import type { RedisStoreSetting } from "../../runtime/lib/binding-settings.ts";
 import { type Schedule, toSchedules } from "../../runtime/lib/schedules.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { createFakeLog, type FakeLog } from "../helpers/fake-log.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
+import { FakeStore } from "./fake-store.ts";
 
 const MINUTE = 60_000;
 const START = Date.parse("2026-06-01T12:00:00Z");
@@ -104,7 +108,7 @@ interface Setup {
   handler: FakeHandler;
   fake: FakeLog;
   stateDir: string;
-  create: () => CronJobs;
+  create: (own?: Pick<CronJobsOptions, "openStore" | "leaseMs">) => CronJobs;
 }
 
 function setUp(t: Owner): Setup {
@@ -114,8 +118,8 @@ function setUp(t: Owner): Setup {
   // Numbers are ids in this test only.
   const nextId = (): ExchangeId => ++id as ExchangeId;
   const { log } = fake;
-  const create = (): CronJobs =>
-    new CronJobs({ log, stateDir, nextId, clock, onFailure: () => {} });
+  const create: Setup["create"] = (own = {}) =>
+    new CronJobs({ log, stateDir, nextId, clock, onFailure: () => {}, ...own });
   return { clock, handler, fake, stateDir, create };
 }
 
@@ -443,5 +447,136 @@ describe("CronJobs", { timeout: 60_000 }, () => {
     await jobs.close();
     const problems = fake.lines.filter(({ msg }) => String(msg).includes("noted on disk"));
     assert.equal(problems.length, 1);
+  });
+});
+
+describe("a reload that changes cronStore", { timeout: 60_000 }, () => {
+  const EVERY_MINUTE = { cron: "* * * * *" };
+
+  function settingOf(name: string): RedisStoreSetting {
+    return { kind: "redis", name, url: `unix:/${name}`, prefix: "", timeoutMs: 1_000 };
+  }
+
+  const [OLD, NEW] = [settingOf("old"), settingOf("new")];
+
+  interface Change extends Setup {
+    jobs: CronJobs;
+    stores: Record<"old" | "new", FakeStore>;
+    /** Claims the run of the first minute, as another server that uses a store. */
+    claimElsewhere: (store: "old" | "new") => Promise<RunLease | null>;
+  }
+
+  function setUpChange(t: Owner): Change {
+    const setup = setUp(t);
+    const stores = { old: new FakeStore(), new: new FakeStore() };
+    const jobs = setup.create({
+      openStore: async ({ name }) => stores[name === "old" ? "old" : "new"],
+      leaseMs: 20,
+    });
+    t.after(() => jobs.close());
+    const { log } = createFakeLog();
+    const stop = new AbortController();
+    t.after(() => stop.abort());
+    const claimElsewhere: Change["claimElsewhere"] = async (store) => {
+      const leases = new RunLeases(stores[store], {
+        log,
+        now: setup.clock.now,
+        stop: stop.signal,
+        leaseMs: 20,
+      });
+      const { id: job } = setup.handler.with(EVERY_MINUTE);
+      const time = START + MINUTE;
+      const claim = await leases.claim({ job, time, mayOverlap: false, isMissed: false });
+      return claim.kind === "mine" ? claim.lease : null;
+    };
+    return { ...setup, jobs, stores, claimElsewhere };
+  }
+
+  for (const { to, store } of [
+    { to: "another store", store: NEW },
+    { to: "no store", store: null },
+  ]) {
+    it(`gives a run that waits for a store without answer to ${to}`, async (t) => {
+      const { jobs, stores, clock, handler, fake } = setUpChange(t);
+      stores.old.isGone = true;
+      await jobs.use([handler.with(EVERY_MINUTE)], OLD);
+      clock.advance(MINUTE);
+      await fake.until(({ msg }) => String(msg).startsWith("cannot reach the store"));
+      assert.equal(handler.times.length, 0);
+      await jobs.use([handler.with(EVERY_MINUTE)], store);
+      await handler.began(1);
+      handler.end();
+      await untilEnded(fake, 1);
+      assert.deepEqual(handler.times, [START + MINUTE]);
+      await eventually(t, () => stores.old.isClosed);
+    });
+  }
+
+  it("waits for the server that runs it, as long as the old store answers", async (t) => {
+    const { jobs, stores, clock, handler, fake, claimElsewhere } = setUpChange(t);
+    const lease = await claimElsewhere("old");
+    await jobs.use([handler.with(EVERY_MINUTE)], OLD);
+    clock.advance(MINUTE);
+    await jobs.use([handler.with(EVERY_MINUTE)], NEW);
+    await lease?.end("done");
+    await fake.until(({ msg }) => msg === "another server does the scheduled run");
+    assert.deepEqual(handler.times, []);
+    await eventually(t, () => stores.old.isClosed);
+    clock.advance(MINUTE);
+    await handler.began(1);
+    assert.deepEqual(handler.times, [START + 2 * MINUTE]);
+    handler.end();
+    await untilEnded(fake, 1);
+  });
+
+  for (const isGone of [false, true]) {
+    const state = isGone ? "gone" : "there";
+    it(`ends a run in flight, and tells both stores if the old one is ${state}`, async (t) => {
+      const { jobs, stores, clock, handler, fake, claimElsewhere } = setUpChange(t);
+      await jobs.use([handler.with(EVERY_MINUTE)], OLD);
+      clock.advance(MINUTE);
+      await handler.began(1);
+      await jobs.use([handler.with(EVERY_MINUTE)], NEW);
+      stores.old.isGone = isGone;
+      handler.end();
+      await untilEnded(fake, 1);
+      await eventually(t, () => stores.old.isClosed);
+      stores.old.isGone = false;
+      assert.equal(await claimElsewhere("new"), null);
+      if (!isGone) assert.equal(await claimElsewhere("old"), null);
+      clock.advance(MINUTE);
+      await handler.began(2);
+      handler.end();
+      await untilEnded(fake, 2);
+    });
+  }
+
+  it("asks a new store for the times after the change alone", async (t) => {
+    const { jobs, clock, handler, fake, claimElsewhere } = setUpChange(t);
+    await jobs.use([handler.with(EVERY_MINUTE)], null);
+    clock.advance(MINUTE);
+    await handler.began(1);
+    await jobs.use([handler.with(EVERY_MINUTE)], NEW);
+    const lease = await claimElsewhere("new");
+    assert.ok(lease !== null, "the run in flight has no lease");
+    await lease.end("done");
+    handler.end();
+    await untilEnded(fake, 1);
+    clock.advance(MINUTE);
+    await handler.began(2);
+    handler.end();
+    await untilEnded(fake, 2);
+  });
+
+  it("goes on with the next reload when a store cannot be opened", async (t) => {
+    const { clock, handler, fake, create } = setUp(t);
+    const jobs = create({ openStore: () => Promise.reject(new Error("no such package")) });
+    t.after(() => jobs.close());
+    await assert.rejects(jobs.use([handler.with(EVERY_MINUTE)], OLD), /no such package/);
+    await jobs.use([handler.with(EVERY_MINUTE)], null);
+    clock.advance(MINUTE);
+    await handler.began(1);
+    handler.end();
+    await untilEnded(fake, 1);
   });
 });

@@ -146,7 +146,7 @@ describe("RunLeases", { timeout: 120_000, skip: noRedis }, () => {
   it("knows times that were left out, or come before those that another server has dealt with", async (t) => {
     const [one, two] = open(t, 2);
     assert.ok(one !== undefined && two !== undefined);
-    await one.leases.leaveOut(RUN);
+    await one.leases.noteResult(RUN, "left out");
     assert.deepEqual(await two.leases.claim(RUN), { kind: "dealt with", by: "left out" });
     await one.leases.noteSeen("b", TIME + 10);
     await one.leases.noteSeen("b", TIME);
