@@ -1,11 +1,11 @@
 import { repeatIntake } from "../bodies/repeat-intake.ts";
 import { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
-import { WrappingSource } from "../bodies/wrapping-source.ts";
 import type { Client } from "../http/client.ts";
 import { OwnClient } from "../http/own-client.ts";
 import { isSource } from "../http/reply.ts";
 import { whenFinished } from "../http/when-finished.ts";
+import { BreakableSource } from "./breakable-source.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The result for a request whose handler failed after `passThroughOnException()`. */
@@ -88,12 +88,4 @@ function repeat(client: Client, body: Uint8Array | RequestIntake | null): OwnCli
     },
   });
   return repeated;
-}
-
-/** The body of an answer whose request may lose its own body. */
-class BreakableSource extends WrappingSource {
-  /** Breaks the answer off. */
-  break(): void {
-    this.fail(500);
-  }
 }
