@@ -80,6 +80,17 @@ export default {
 };
 `;
 
+/** Answers with its process, to requests and through WebSockets that end with it. */
+const BOUND = `
+export default (request) => {
+  if (request.headers.get("upgrade") === null) return new Response(String(process.pid));
+  const [client, server] = Object.values(new WebSocketPair());
+  server.accept();
+  server.addEventListener("message", () => server.send(String(process.pid)));
+  return new Response(null, { status: 101, webSocket: client });
+};
+`;
+
 const packageFile = (name: string): string => fileURLToPath(import.meta.resolve(name));
 
 const HONO = `
@@ -101,6 +112,7 @@ before(async () => {
       "chat.ts": CHAT,
       "pair.ts": PAIR,
       "hono.ts": HONO,
+      "bound.ts": BOUND,
       "bare.ts": `export default () => new Response(null, { status: 101, webSocket: new WebSocketPair()[0] });`,
       "deno.ts": `import { upgradeWebSocket } from "edgicorn";
         export default (request) => {
@@ -113,6 +125,7 @@ before(async () => {
         export default { fetch: () => new Response(null, { status: 101, webSocket: new WebSocketPair()[0] }),
           webSocketMessage(socket, message) { socket.send(message); } };`,
     },
+    files: { "edgicorn.config.json": "{}" },
     https: true,
     workers: 2,
     // The level is for a line about each worker that ends.
@@ -401,6 +414,36 @@ describe("a WebSocket of a handler", () => {
     );
     assert.ok(clients.every(({ socket }) => socket.readyState === socket.OPEN));
     assert.equal((await bound.closed).code, 1012);
+  });
+
+  it("keeps a worker with listeners from being replaced as idle", TIMEOUT, async (t) => {
+    const config = join(server.dir, "edgicorn.config.json");
+    writeFileSync(config, JSON.stringify({ maxWorkerIdle: "1s" }));
+    await new Reloads(server).next();
+    const bound = await open(t, "/bound");
+    bound.send("?");
+    const pid = Number(await bound.next());
+    const [id] = [...server.workers].find(([, each]) => each === pid) ?? [];
+    const seen = server.logs.length;
+    const untilIdle = (isOne: (workerId: unknown) => boolean): Promise<unknown> =>
+      server.until(
+        (line) =>
+          server.logs.indexOf(line) >= seen &&
+          line.msg === "worker retires" &&
+          line["reason"] === "idle" &&
+          isOne(line["workerId"]),
+      );
+    const pids = new Set([pid]);
+    while (pids.size < 2) {
+      const answers = Array.from({ length: 8 }, () => server.fetch("/bound"));
+      // oxlint-disable-next-line no-await-in-loop -- Until the other worker has had a request.
+      for (const answer of await Promise.all(answers)) pids.add(Number(await answer.text()));
+    }
+    await untilIdle((workerId) => workerId !== id);
+    bound.send("?");
+    assert.equal(Number(await bound.next()), pid);
+    assert.equal((await bound.close()).code, 1000);
+    await untilIdle((workerId) => workerId === id);
   });
 
   it(
