@@ -450,14 +450,14 @@ describe("CronJobs", { timeout: 60_000 }, () => {
   });
 });
 
+function settingOf(name: string): RedisStoreSetting {
+  return { kind: "redis", name, url: `unix:/${name}`, prefix: "", timeoutMs: 1_000 };
+}
+
+const [OLD, NEW] = [settingOf("old"), settingOf("new")];
+
 describe("a reload that changes cronStore", { timeout: 60_000 }, () => {
   const EVERY_MINUTE = { cron: "* * * * *" };
-
-  function settingOf(name: string): RedisStoreSetting {
-    return { kind: "redis", name, url: `unix:/${name}`, prefix: "", timeoutMs: 1_000 };
-  }
-
-  const [OLD, NEW] = [settingOf("old"), settingOf("new")];
 
   interface Change extends Setup {
     jobs: CronJobs;
