@@ -480,7 +480,6 @@ describe("a reload that changes cronStore", { timeout: 60_000 }, () => {
     const claimElsewhere: Change["claimElsewhere"] = async (store) => {
       const leases = new RunLeases(stores[store], {
         log,
-        now: setup.clock.now,
         stop: stop.signal,
         leaseMs: 20,
       });

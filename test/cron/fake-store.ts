@@ -15,11 +15,11 @@ export class FakeStore implements Store {
 
   async put(...[space, key, entry]: Parameters<Store["put"]>): Promise<string | null> {
     this.#check();
-    const { version: expected, ...fresh } = entry;
+    const { version: expected, value, metadata } = entry;
     const before = this.#entries.get(`${space} ${key}`)?.version ?? null;
     if (expected !== undefined && expected !== before) return null;
     const version = String(++this.#version);
-    this.#entries.set(`${space} ${key}`, { ...fresh, version });
+    this.#entries.set(`${space} ${key}`, { value, metadata, expiresMs: 0, version });
     return version;
   }
 
