@@ -313,7 +313,17 @@ describe("server settings of wrangler.toml", () => {
 });
 
 function hidden(...path: string[]): object {
-  return { public: "dist", rules: [{ path, respond: { status: 404 } }] };
+  return { public: "dist", cleanUrls: "redirect", rules: [{ path, respond: { status: 404 } }] };
+}
+
+/** Imports a project for Pages with a module and this `_routes.json`. */
+function pagesOf(t: TestContext, routes: string): Promise<Imported> {
+  const dir = folder(t, {
+    "dist/_worker.js": MODULE,
+    "dist/_routes.json": routes,
+    "wrangler.toml": 'main = "dist/_worker.js"\npages_build_output_dir = "dist"',
+  });
+  return read(dir, "wrangler.toml");
 }
 
 describe("assets of wrangler.toml", () => {
@@ -372,19 +382,20 @@ describe("assets of wrangler.toml", () => {
   const pages = ["/_worker.js/**", "/_routes.json/**"];
   const modes: readonly [name: string, files: string[], lines: string, Expected][] = [
     ["that is not built yet", [], "", [hidden(...pages), [/^todo: .*build the project/]]],
-    ["without a module", ["index.html"], "", [hidden(...pages), []]],
+    ["without a module", ["index.html", "404.html"], "", [hidden(...pages), []]],
+    ["of one page", ["index.html"], "", [{ ...hidden(...pages), spa: true }, []]],
     ["of the advanced mode", ["_worker.js"], "", [hidden(...pages), [/^todo: .*as main, /]]],
     ["of a folder", ["_worker.js/index.js"], "", [hidden(...pages), [/^todo: .*as main, /]]],
     [
       "whose module is main",
-      ["_worker.js/index.js", "_routes.json"],
+      ["_worker.js/index.js"],
       'main = "dist/_worker.js/index.js"\n',
       [
         {
           ...hidden("/_worker.js/index.js/**", ...pages),
           bindings: { ASSETS: { assets: true } },
         },
-        [/^changed: the rule answers/, /^changed: the module answers at all paths/],
+        [/^changed: the rule answers/],
       ],
     ],
   ];
@@ -404,6 +415,101 @@ describe("assets of wrangler.toml", () => {
       assert.equal(isFirst, lines !== "", "the module comes before files, as in Pages");
     });
   }
+
+  const routed: readonly [routes: object, files: string[]][] = [
+    [{ include: ["/*"], exclude: [] }, ["_middleware.js", "_first.js", "_module.js"]],
+    [{ include: ["/*"], exclude: ["/a/*"] }, ["_middleware.js", "_first.js", "_module.js"]],
+    [
+      { include: ["/api/*", "/b"] },
+      ["_middleware.js", "api/_middleware.js", "b/_middleware.js", "_first.js", "_module.js"],
+    ],
+  ];
+  for (const [routes, names] of routed) {
+    it(`carries over _routes.json: ${JSON.stringify(routes)}`, async (t) => {
+      const found = await pagesOf(t, JSON.stringify({ version: 1, ...routes }));
+      const paths = names.map((name) => `handlers/${name}`);
+      assert.deepEqual(Object.keys(found.handlers), ["handlers/[...path].js", ...paths]);
+      assert.deepEqual(found.config["bindings"], { ASSETS: { assets: true } });
+      const remark = found.remarks.find(({ place }) => place === "dist/_routes.json:1");
+      const isAll = JSON.stringify(routes).includes("[]");
+      assert.equal(remark?.kind, isAll ? undefined : "changed");
+    });
+  }
+
+  const refused: readonly [routes: string, message: RegExp][] = [
+    ["{", /^Cannot read dist\/_routes\.json:1: found no JSON/],
+    ["[]", /^Cannot read dist\/_routes\.json:1: found no table/],
+    [
+      '{ "version": 2, "include": ["/*"] }',
+      /_routes\.json:1: found 2 for version, expected a whole/,
+    ],
+    ['{ "version": 1 }', /_routes\.json:1: found a table without it, expected the key include/],
+    ['{ "version": 1, "include": [] }', /found an empty list for include, expected a list with/],
+    [
+      '{ "version": 1,\n"include": ["api"] }',
+      /json:2: found "api" for include\[0\], expected a path/,
+    ],
+    ['{ "version": 1, "include": ["/*"], "exclude": "/a" }', /found a text for exclude, expected/],
+  ];
+  for (const [routes, message] of refused) {
+    it(`refuses _routes.json: ${routes}`, async (t) => {
+      await assert.rejects(pagesOf(t, routes), { code: "ERR_CONFIG", message });
+    });
+  }
+
+  it("leaves paths to the files that _routes.json does not include", async (t) => {
+    const routes = {
+      version: 1,
+      include: ["/api/*", "/b", "/c*"],
+      exclude: ["/api/docs/", "/c/d*"],
+    };
+    const { handlers } = await pagesOf(t, JSON.stringify(routes));
+    const first = load(handlers["handlers/_first.js"] ?? "", "runFirst, isFirst, isNever", {
+      run: nameOf,
+    }) as Record<string, unknown>;
+    const text = (handlers["handlers/_middleware.js"] ?? "").replace("export default", "");
+    const name = "middleware";
+    const { middleware } = load(text.replace("function (", `function ${name}(`), name, first) as {
+      middleware: (request: Request, context: object, next: () => string) => string;
+    };
+    const { runFirst } = first as { runFirst: typeof middleware };
+    const env = { ASSETS: { fetch: () => "file" } };
+    const cases: readonly [path: string, answer: "module" | "file"][] = [
+      ["/api", "module"],
+      ["/api/", "module"],
+      ["/api/x/y", "module"],
+      ["/%61pi//x", "module"],
+      ["/api/docs", "file"],
+      ["/api/docs/", "file"],
+      ["/api/docs/x", "module"],
+      ["/apix", "file"],
+      ["/b", "module"],
+      ["/b/", "module"],
+      ["/b/x", "file"],
+      ["/c", "module"],
+      ["/cx/y", "module"],
+      ["/c/", "module"],
+      ["/c/d", "file"],
+      ["/c/%64/e", "file"],
+      ["/", "file"],
+      ["/x", "file"],
+    ];
+    for (const [path, expected] of cases) {
+      const request = new Request(`http://a${path}`);
+      const wanted = expected === "module" ? "module fetch" : "file";
+      assert.equal(
+        middleware(request, { env }, () => "module fetch"),
+        wanted,
+        path,
+      );
+      // A file of the path: the module comes first, or the file is sent.
+      assert.equal(
+        runFirst(request, { env }, () => "file"),
+        wanted,
+        path,
+      );
+    }
+  });
 
   it("hides a module of Pages that the folder of assets has", async (t) => {
     const built = { "dist/_worker.js": MODULE };

@@ -1,19 +1,15 @@
-import { existsSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
 import { Section } from "../section.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
-import { hideAssets } from "./hide-assets.ts";
 import { type Item, Table } from "./item.ts";
 import { readCompatibility } from "./read-compatibility.ts";
 import { reportUnknown } from "./report-unknown.ts";
 import { setBinding } from "./set-binding.ts";
-import { toWord } from "./to-word.ts";
+import { setPublic } from "./set-public.ts";
 
 /** Keys that name files for visitors. */
 export const ASSET_CARRIERS: Readonly<Record<string, CarryKey>> = {
   assets: carryAssets,
   site: carrySite,
-  pages_build_output_dir: carryPages,
 };
 
 /** The name of the binding that the modules of this import use where the project has none. */
@@ -47,12 +43,18 @@ function carryAssets(item: Item, carrying: Carrying): void {
 }
 
 /** Paths whose requests reach the module before the files, in the patterns of Workers; `all`: those of all paths. */
-export type First =
-  | "all"
-  | { readonly paths: readonly string[]; readonly never: readonly string[] };
+export type First = "all" | FirstPaths;
+
+export interface FirstPaths {
+  readonly paths: readonly string[];
+  /** Paths whose requests never reach the module. */
+  readonly never: readonly string[];
+  /** Requests of all other paths never reach the module either. */
+  readonly isOnly: boolean;
+}
 
 function readFirst(item: Item | null): First {
-  if (item === null || item.content === false) return { paths: [], never: [] };
+  if (item === null || item.content === false) return { paths: [], never: [], isOnly: false };
   if (item.content === true) return "all";
   const patterns = item.list().map((each) => {
     const text = each.text();
@@ -62,7 +64,8 @@ function readFirst(item: Item | null): First {
   const [never, paths] = [true, false].map((isNegative) =>
     patterns.filter((pattern) => pattern.startsWith("!") === isNegative),
   );
-  return { paths: paths ?? [], never: (never ?? []).map((pattern) => pattern.slice(1)) };
+  const exceptions = (never ?? []).map((pattern) => pattern.slice(1));
+  return { paths: paths ?? [], never: exceptions, isOnly: false };
 }
 
 /** Whether a page that a visitor opens is one of the assets even without a file: with the dates and flags of Workers. */
@@ -94,36 +97,6 @@ function setPages(assets: Table, { config, report }: Carrying): void {
   }
 }
 
-function carryPages(item: Item, carrying: Carrying): void {
-  const { config, report, draft, keys, places } = carrying;
-  setPublic(item, carrying);
-  const dir = resolve(places.folder, item.text());
-  const isOwn = (keys.get("main")?.content ?? null) !== null;
-  if (isOwn) {
-    // The module of the advanced mode answers all requests, and asks for files by this name.
-    draft.first = "all";
-    setBinding("ASSETS", new Section({ assets: true }), { config, report, item });
-  } else if (existsSync(join(dir, "_worker.js"))) {
-    const path = toWord(relative(places.folder, join(dir, "_worker.js")));
-    report.todo(
-      { ...item.where, text: path },
-      "this module answers no request yet: name its file as main, and import again",
-    );
-  }
-  if (isOwn && existsSync(join(dir, "_routes.json"))) {
-    report.changed(
-      { ...item.where, text: toWord(relative(places.folder, join(dir, "_routes.json"))) },
-      "the module answers at all paths, also at those of exclude",
-    );
-  }
-  if (existsSync(join(places.folder, "functions"))) {
-    report.lost(
-      { ...item.where, text: "functions/" },
-      "functions of Pages are not imported: write handlers with the same paths",
-    );
-  }
-}
-
 function carrySite(item: Item, carrying: Carrying): void {
   const { report } = carrying;
   const site = new Table(item);
@@ -140,16 +113,4 @@ function carrySite(item: Item, carrying: Carrying): void {
     }
   }
   reportUnknown(site, ["bucket", "include", "exclude", "entry-point"], carrying);
-}
-
-function setPublic(item: Item, carrying: Carrying): void {
-  const { config, report, places } = carrying;
-  const dir = resolve(places.folder, item.text());
-  config.set("public", toWord(relative(places.cwd, dir)));
-  if (!relative(dir, places.cwd).startsWith("..")) {
-    report.todo(item.where, "the folder has the whole project: move the files to one of their own");
-  } else if (!existsSync(dir)) {
-    report.todo(item.where, "there is no such folder yet: build the project first");
-  }
-  hideAssets(dir, item, carrying);
 }

@@ -13,6 +13,8 @@ export interface Carrying {
   /** Collects the modules that the import writes. */
   readonly draft: HandlerDraft;
   readonly places: Places;
+  /** `_routes.json` of a project for Pages; `null`: there is none. */
+  readonly routes: Item | null;
 }
 
 /** Folders of the import. */

@@ -7,11 +7,13 @@ import type { Report } from "../report.ts";
 import { Section } from "../section.ts";
 import { ASSET_CARRIERS } from "./carry-assets.ts";
 import { BINDING_CARRIERS, reportLostBindings, reportLostKey } from "./carry-bindings.ts";
+import { PAGES_CARRIERS } from "./carry-pages.ts";
 import { SERVER_CARRIERS } from "./carry-server.ts";
 import { TRIGGER_CARRIERS } from "./carry-triggers.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { chooseEnvironment } from "./choose-environment.ts";
 import type { Item } from "./item.ts";
+import { readRoutes } from "./read-routes.ts";
 import { addSecrets } from "./read-secrets.ts";
 import { readWrangler } from "./read-wrangler.ts";
 import { BINDING_KEYS, LOST, TOP_LEVEL_ONLY, UNUSED } from "./wrangler-keys.ts";
@@ -52,12 +54,13 @@ export async function importWrangler(
   const draft: HandlerDraft = {
     schedules: [],
     queues: [],
-    first: { paths: [], never: [] },
+    first: { paths: [], never: [], isOnly: false },
     hasPages: false,
     assets: null,
   };
   const places = { cwd, folder: dirname(path), environment };
-  const carrying: Carrying = { config, report, keys, draft, places };
+  const routes = await readRoutes(keys, places);
+  const carrying: Carrying = { config, report, keys, draft, places, routes };
   const main = findMain(root, carrying);
   return report.into(config, () => {
     for (const [key, item] of keys) carryKey(key, item, carrying);
@@ -90,6 +93,7 @@ const CARRIERS: Readonly<Record<string, CarryKey>> = {
   ...BINDING_CARRIERS,
   ...TRIGGER_CARRIERS,
   ...ASSET_CARRIERS,
+  ...PAGES_CARRIERS,
   ...SERVER_CARRIERS,
   // Other parts of the import read them.
   $schema: () => {},

@@ -116,7 +116,7 @@ function writeMiddleware(
   { hasFiles }: { hasFiles: boolean },
 ): string[] {
   const hasFirst = hasPatterns(first);
-  const never = first !== "all" && first.never.length > 0;
+  const never = first !== "all" && (first.never.length > 0 || first.isOnly);
   const names = [...(hasFirst ? ["isFirst"] : []), ...(never ? ["isNever"] : [])];
   if (assets === null) {
     return ['export { runFirst as default } from "./_first.js";', "", ...FILES_CONFIG];
@@ -149,7 +149,7 @@ function writeMiddleware(
 
 function writeFirst(first: First): string[] {
   const isAll = first === "all";
-  const { paths, never } = isAll ? { paths: [], never: [] } : first;
+  const { paths, never, isOnly } = isAll ? { paths: [], never: [], isOnly: false } : first;
   return [
     'import { run } from "./_module.js";',
     "",
@@ -163,7 +163,9 @@ function writeFirst(first: First): string[] {
           `const NEVER = [${toExpressions(never)}];`,
           "",
           "/** Tells whether the files answer, whether there is one or not. */",
-          "export const isNever = (request) => matches(NEVER, request);",
+          isOnly
+            ? "export const isNever = (request) => matches(NEVER, request) || !matches(FIRST, request);"
+            : "export const isNever = (request) => matches(NEVER, request);",
           "",
           "/** Tells whether the module answers before the files. */",
           "export const isFirst = (request) => matches(FIRST, request) && !isNever(request);",
