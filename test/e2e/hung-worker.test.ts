@@ -128,14 +128,23 @@ describe("a worker that is blocked", { timeout: 300_000 }, () => {
 
   it("is named with handler, line and request while it is blocked, and serves on", async (t) => {
     // Longer than a worker without a request waits for a processor: the next warning about it would come a minute later.
-    const flags = ["--block-warn", "2s"];
+    const flags = ["--block-warn", "2s", "--live-path", "/livez", "--ready-path", "/readyz"];
     const server = await startServer(t, { workers: 1, handlers: HANDLERS, flags });
+    const probe = async (path: string): Promise<number> => {
+      const response = await server.fetch(path);
+      await response.text();
+      return response.status;
+    };
+    assert.deepEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
     const [[workerId, pid] = [0, 0]] = server.workers;
     const file = join(temporaryFolder(t), "go-on");
     const answer = server.fetch(`/blocks-for-a-file?file=${encodeURIComponent(file)}`);
     const line = await server.until(({ msg }) => msg === "worker is blocked");
+    // All workers are blocked until the file is there: the primary alone answers its probes.
+    assert.deepEqual([await probe("/livez"), await probe("/readyz")], [200, 503]);
     writeFileSync(file, "");
     const response = await answer;
+    await eventually(t, async () => (await probe("/readyz")) === 200);
     assert.deepEqual([response.status, await response.text()], [200, String(pid)]);
     assert.deepEqual(
       [line["level"], line["workerId"], line["workerPid"], line["handler"], line["routes"]],

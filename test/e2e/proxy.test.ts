@@ -81,18 +81,23 @@ before(async () => {
       else socket.destroy();
     });
   });
+  const vast = await startRawUpstream(owner, (socket) => {
+    socket.once("data", () => {
+      socket.end(`HTTP/1.1 200 OK\r\nset-cookie: a=${"b".repeat(200_000)}\r\n\r\n`);
+    });
+  });
   server = await startServer(owner, {
     handlers: { "route.ts": `export default () => new Response("handler")` },
     public: { "page.html": "<p>file</p>", "app/page.html": "<p>hidden</p>" },
     publicFromFile: true,
-    files: { "edgicorn.config.json": JSON.stringify(toConfig(app, broken)) },
+    files: { "edgicorn.config.json": JSON.stringify(toConfig({ app, broken, vast })) },
     flags: ["--body-limit", "16mb", "--access-log-fields", "common"],
   });
 });
 
 after(() => owner.end());
 
-function toConfig(app: TestUpstream, broken: TestUpstream): object {
+function toConfig({ app, broken, vast }: Record<"app" | "broken" | "vast", TestUpstream>): object {
   return {
     public: "public",
     proxy: "app",
@@ -103,6 +108,7 @@ function toConfig(app: TestUpstream, broken: TestUpstream): object {
         proxy: { to: "app", stripPrefix: "/app", setRequestFields: { "x-by": "rule" } },
       },
       { path: "/broken/**", proxy: { to: broken.url, stripPrefix: "/broken" } },
+      { path: "/vast", proxy: vast.url },
       { path: "/private/**", respond: { status: 403 } },
     ],
   };
@@ -220,6 +226,18 @@ describe("a proxy", TIMEOUT, () => {
     assert.equal(cookies.length, 8);
     assert.ok(cookies.join("").length > 32 * 1024);
     assert.equal(String(Buffer.concat(chunks)), "cookies");
+  });
+
+  it("answers 502 to a head that is too large, and logs the limit", async () => {
+    const response = await server.fetch("/vast", { method: "POST" });
+    assert.equal(response.status, 502);
+    const line = await server.until(
+      ({ msg, path }) => msg === "requests failed at an upstream" && path === "/vast",
+    );
+    assert.deepEqual(
+      [line["reason"], line["phase"]],
+      ["the upstream sent a head of more than 65536 bytes", "head"],
+    );
   });
 
   it("never makes a broken response look complete", async () => {

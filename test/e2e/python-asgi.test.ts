@@ -93,7 +93,7 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
 
   it("has context variables of its own in each request", async () => {
     for (let turn = 0; turn < 2; turn++) {
-      assert.deepEqual(await ask("/context"), [200, "nothing, its own"]);
+      assert.deepEqual(await ask("/context"), [200, "nothing, its own; nothing of the lifespan"]);
     }
   });
 
@@ -106,6 +106,14 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
   it("breaks off a response that fails", async () => {
     await assertBrokenOff(server);
     await server.until(has("application failed: ValueError: boom late"));
+  });
+
+  it("ignores the signals of a terminal, which are for the primary", async () => {
+    const [, pid] = await ask("/pid");
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+      process.kill(Number(pid), signal);
+      assert.deepEqual(await ask("/pid"), [200, pid], signal);
+    }
   });
 
   it("is told when the client leaves", async () => {
@@ -131,6 +139,9 @@ describe("an ASGI application in trouble", { timeout: 180_000, skip, concurrency
     assert.match(String(hung["blockedAt"]), /asgi_behaviours\.py:\d+$/);
     assert.equal((await answer).status, 502);
     assert.equal((await server.fetch("/pid")).status, 200);
+    // A worker ends with its primary: the end of the test sees that none survives.
+    server.kill("SIGKILL");
+    assert.equal((await server.exit).signal, "SIGKILL");
   });
 
   it("ends its streams and runs the shutdown of its lifespan when the server stops", async (t) => {

@@ -123,6 +123,12 @@ describe("the command line of a Python application", { timeout: 300_000, skip },
       /its startup failed\n[^]*ValueError: no database/,
     ],
     [
+      "a startup that says so",
+      "shop:app",
+      "async def app(scope, receive, send):\n    await receive()\n    await send({'type': 'lifespan.startup.failed', 'message': 'no queue'})\n    await receive()",
+      /Cannot load the application shop:app: its startup failed\nno queue$/m,
+    ],
+    [
       "a silent end",
       "shop:app",
       "import os; os._exit(3)",
