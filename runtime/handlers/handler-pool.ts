@@ -261,7 +261,9 @@ export class HandlerPool {
       },
       onRetire: (worker, reason) => {
         count(meter.recycled, reason);
-        this.#retireHome(worker.id, retireGraceMs());
+        const graceMs = retireGraceMs();
+        // The worker has time for its code after the last one.
+        this.#retireHome(worker.id, graceMs - 2 * toNoticeMs(graceMs));
         this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane));
       },
       onNotice: ({ id }) => {

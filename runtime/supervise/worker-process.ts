@@ -197,16 +197,16 @@ export class WorkerProcess {
   }
 
   /**
-   * Lets the worker finish its exchanges and end. Kills it after the grace.
+   * Lets the worker finish its exchanges and end. Kills it after the grace. Once it drains, only a shorter grace has an effect.
    *
    * @param options.withNotice Call `onNotice` shortly before that.
    */
   drain(graceMs: number, { withNotice = false } = {}): void {
-    if (this.#state.kind === "draining" || this.#state.kind === "exited") return;
-    this.#state = transition(this.#state, {
-      type: "drain",
-      deadlineMs: performance.now() + graceMs,
-    });
+    const before = this.#state;
+    const deadlineMs = performance.now() + graceMs;
+    if (before.kind === "exited") return;
+    if (before.kind === "draining" && before.deadlineMs <= deadlineMs) return;
+    this.#state = transition(before, { type: "drain", deadlineMs });
     this.#killAfter(graceMs, "retired");
     if (withNotice) {
       const noticeInMs = graceMs - toNoticeMs(graceMs);

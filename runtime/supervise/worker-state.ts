@@ -5,6 +5,8 @@ import { assertNever } from "../lib/errors.ts";
  *
  *     starting ──ready──▶ ready ──drain──▶ draining ──▶ exited
  *         └─────────────────┴──────────────── exit ──────▲
+ *
+ * The deadline of a draining worker only comes closer.
  */
 export type WorkerState =
   | { kind: "starting"; sinceMs: number }
@@ -24,7 +26,13 @@ export function transition(state: WorkerState, event: WorkerEvent): WorkerState 
     case "ready":
       return state.kind === "starting" ? { kind: "ready", sinceMs: event.nowMs } : state;
     case "drain":
-      return state.kind === "draining" ? state : { kind: "draining", deadlineMs: event.deadlineMs };
+      return {
+        kind: "draining",
+        deadlineMs:
+          state.kind === "draining"
+            ? Math.min(state.deadlineMs, event.deadlineMs)
+            : event.deadlineMs,
+      };
     case "exit":
       return { kind: "exited", code: event.code, signal: event.signal };
     default:

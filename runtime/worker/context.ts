@@ -122,8 +122,11 @@ export class ExchangeContext implements Context {
   /** A getter, so that `const { waitUntil } = context` works. Only handlers that use it pay for the closure. */
   get waitUntil(): (promise: Promise<unknown>) => void {
     return (promise) =>
-      this.#scope.background.add(promise, (reason) => {
-        this.log.error({ err: reason }, "waitUntil() promise was rejected");
+      this.#scope.background.add(promise, {
+        route: this.#facts.pattern,
+        onFailure: (reason) => {
+          this.log.error({ err: reason }, "waitUntil() promise was rejected");
+        },
       });
   }
 

@@ -40,9 +40,11 @@ import { WorkerCaches } from "./caches.ts";
 import type { OpenBindings, WorkerValues } from "../bindings/open-bindings.ts";
 import { toEnv, type WorkerScope } from "./context.ts";
 import { Departures } from "./departures.ts";
+import { type EndingParts, endInOrder } from "./end-in-order.ts";
 import { Exchanges } from "./exchanges.ts";
 import { FailureReports } from "./failure-reports.ts";
 import { findCallers } from "./find-callers.ts";
+import { Grace } from "./grace.ts";
 import { guardInspector } from "./inspector-door.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import {
@@ -91,6 +93,8 @@ class Worker {
   /** `null`: no binding calls handlers or asks for files. */
   #calls: ServiceCalls | null = null;
   #log: Logger | null = null;
+  /** `null`: the worker does not drain. */
+  #grace: Grace | null = null;
 
   /** The channel keeps it alive. */
   static start(closeInspector: () => void, streams: StandardStreams): Worker {
@@ -229,8 +233,9 @@ class Worker {
           return ownEnv ?? bindings?.envOf(null) ?? toEnv();
         },
         waitUntil: (promise) =>
-          this.#background.add(promise, (err) => {
-            log.error({ err }, "waitUntil() promise was rejected");
+          this.#background.add(promise, {
+            route: "",
+            onFailure: (err) => log.error({ err }, "waitUntil() promise was rejected"),
           }),
       });
       const generation = await loadGeneration(generationDir, {
@@ -324,28 +329,25 @@ class Worker {
   }
 
   async #drain(graceMs: number): Promise<void> {
-    const deadlineMs = performance.now() + graceMs;
-    await this.#exchanges?.idle();
-    await this.#sockets.idle();
-    await this.#background.settled();
+    if (this.#grace !== null) {
+      this.#grace.shorten(graceMs);
+      return;
+    }
+    this.#grace = new Grace(graceMs);
+    // Without its log the worker has run no code yet.
     if (this.#log !== null) {
-      const leftMs = Math.max(0, deadlineMs - performance.now());
-      await this.#lifecycle?.dispose({
-        graceMs: leftMs,
+      const parts: EndingParts = {
+        exchanges: this.#exchanges,
+        sockets: this.#sockets,
+        background: this.#background,
+        lifecycle: this.#lifecycle,
+        bindings: this.#bindings,
         log: this.#log,
         onDispose: (source) => this.#tellStep(source, "dispose"),
-      });
-      await this.#closeBindings(this.#log);
+      };
+      await endInOrder(parts, this.#grace);
     }
     this.#channel.send([Kind.drained]);
-  }
-
-  async #closeBindings(log: Logger): Promise<void> {
-    try {
-      await this.#bindings?.close();
-    } catch (error) {
-      log.warn({ err: error }, "a store of bindings did not close");
-    }
   }
 
   /** Sends it before the code runs, which may never end. */

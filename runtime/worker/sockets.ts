@@ -218,6 +218,11 @@ export class WorkerSockets {
     }
   }
 
+  /** Number of WebSockets that depend on this worker, and of handlers that run. */
+  get busy(): number {
+    return this.#busy;
+  }
+
   /** Resolves when no WebSocket depends on this worker, and no handler runs. */
   idle(): Promise<void> {
     return this.#busy === 0 ? Promise.resolve() : this.#idleWaiters.wait();

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { withLongerLimits } from "../helpers/longer-limits.ts";
 import { fieldOf, type RawConnection } from "../helpers/raw-connection.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
 
@@ -188,6 +189,36 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
     server.kill("SIGTERM");
     assert.deepEqual(await server.exit, { code: 0, signal: null });
     assert.ok(server.logs.some(({ msg }) => msg === "written"));
+  });
+
+  it("names the routes of waitUntil() that take longer than the grace, and lets handlers end", async (t) => {
+    const handlers = {
+      "index.ts": `
+        let log;
+        export default (_request, context) => {
+          log = context.log;
+          context.waitUntil(new Promise(() => {}));
+          context.waitUntil(Promise.resolve());
+          return new Response("hello");
+        };
+        export const dispose = () => log.info("dispose ran");`,
+    };
+    const lines = await withLongerLimits(
+      async (grace) => {
+        const server = await startServer(t, { handlers, flags: ["--drain-grace", grace] });
+        await (await server.fetch("/")).text();
+        server.kill("SIGTERM");
+        assert.deepEqual(await server.exit, { code: 0, signal: null });
+        return server.logs;
+      },
+      (found) => found.some(({ msg }) => msg === "dispose ran"),
+    );
+    const cut = lines.find(({ msg }) => msg?.startsWith("waitUntil() promises cut off"));
+    assert.deepEqual(
+      [cut?.["level"], cut?.["promises"], cut?.["routes"]],
+      ["error", 1, { "/": 1 }],
+    );
+    assert.ok(lines.some(({ msg }) => msg === "dispose ran"));
   });
 
   it("cuts off what takes longer than the grace, with 503, says so by its setting, and exits with 0", async (t) => {

@@ -33,7 +33,8 @@ function receive(message: ToWorker): void {
     const vitals = { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 };
     channel.send([Kind.pong, message[1], vitals]);
   } else if (message[0] === Kind.drain) {
-    if (plan !== "never drain") channel.send([Kind.drained]);
+    if (plan === "drain when told twice") plan = "";
+    else if (plan !== "never drain") channel.send([Kind.drained]);
   } else if (message[0] === Kind.request) {
     // The path says how many MiB it is to take first, the method whether it then stops at that.
     const mib = Number(new URL(message[5]).pathname.slice(1));

@@ -121,6 +121,21 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.equal(exited.workerId, 1);
   });
 
+  it("tells a worker that retires the shorter grace when it closes, and no longer one", async (t) => {
+    const recycle = { ...NO_RECYCLING, requests: 10 };
+    const plan = "drain when told twice";
+    const trial = new Trial(t, { plan, retireGraceMs: 600_000, recycle });
+    await trial.pool.start();
+    const { worker } = trial;
+    trial.plan("");
+    trial.requests.set(FIRST, 10);
+    await trial.until("retire 1");
+    worker.drain(700_000);
+    await trial.pool.close(60_000);
+    const { code, cause } = await worker.exited;
+    assert.deepEqual([code, cause], [0, "retired"]);
+  });
+
   it("ends a worker that retires with the others when it closes", async (t) => {
     const trial = new Trial(t, { workers: 2, plan: "never drain", retireGraceMs: 600_000 });
     await trial.pool.start();

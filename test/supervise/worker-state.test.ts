@@ -29,8 +29,9 @@ describe("transition()", () => {
       [READY, DRAIN, NOW_DRAINING],
       [READY, KILLED, NOW_KILLED],
       [DRAINING, BECOMES_READY, DRAINING],
-      // The first deadline counts.
+      // The deadline only comes closer.
       [DRAINING, DRAIN, DRAINING],
+      [NOW_DRAINING, { type: "drain", deadlineMs: 3 }, DRAINING],
       [DRAINING, KILLED, NOW_KILLED],
       [EXITED, BECOMES_READY, EXITED],
       [EXITED, DRAIN, EXITED],

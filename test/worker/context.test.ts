@@ -111,24 +111,25 @@ describe("BackgroundWork", () => {
     const first = async (): Promise<void> => {
       await Promise.resolve();
       order.push("first");
-      background.add(later(), failTest);
+      background.add(later(), WORK);
     };
-    background.add(first(), failTest);
+    background.add(first(), WORK);
     await background.settled();
     assert.deepEqual(order, ["first", "second"]);
   });
 
   it("takes values that are no promises", async () => {
     const background = new BackgroundWork();
-    background.add(5, failTest);
+    background.add(5, WORK);
     await background.settled();
     assert.equal(background.inFlight, 0);
   });
 });
 
-function failTest(reason: unknown): void {
-  assert.fail(String(reason));
-}
+const WORK = {
+  route: "/",
+  onFailure: (reason: unknown): void => assert.fail(String(reason)),
+};
 
 describe("toEnv()", () => {
   it("is a frozen copy", () => {

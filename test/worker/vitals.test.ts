@@ -29,7 +29,7 @@ describe("VitalsMeter", () => {
     const meter = new VitalsMeter(background);
     const events = new EventEmitter();
     const work = once(events, "end");
-    background.add(work, (reason) => assert.fail(String(reason)));
+    background.add(work, { route: "/", onFailure: (reason) => assert.fail(String(reason)) });
     assert.equal(meter.read().backgroundWork, 1);
     events.emit("end");
     await background.settled();
