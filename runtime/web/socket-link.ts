@@ -24,7 +24,8 @@ const MOST_PENDING_BYTES = 4 * 1024 * 1024;
 /**
  * Collects the calls of a handler before its WebSocket is there, in their order.
  *
- * Its messages throw a RangeError above 4 MiB: without an end, a response that is never sent would collect them for ever.
+ * Its messages throw a RangeError above 4 MiB: without an end, a response that is never sent would collect them for ever. A
+ * response that middleware got and left out ends its WebSocket (`worker/context.ts`).
  */
 export class PendingLink implements SocketLink {
   readonly #calls: ((link: SocketLink) => void)[] = [];

@@ -9,10 +9,13 @@ import {
 } from "../channel/messages.ts";
 import { findGivenRequestId, toRequestId } from "../lib/request-id.ts";
 import { toEventResponse } from "../web/event-response.ts";
+import type { ServerSocket } from "../web/server-socket.ts";
+import { upgradeOf } from "../web/upgrade-response.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { PassedRequests } from "./passed-requests.ts";
 import type { Purges } from "./purges.ts";
 import type { WorkerSockets } from "./sockets.ts";
+import { endUnopened } from "./unopened-socket.ts";
 
 /** The parts that all exchanges of a worker share. */
 export interface WorkerScope {
@@ -61,6 +64,9 @@ export class ExchangeContext implements Context {
   #params: Params | null = null;
   #log: Logger | null = null;
   #passesOn = false;
+  /** WebSockets of responses that middleware got; `null`: none. */
+  #offered: Set<ServerSocket> | null = null;
+  #isAnswered = false;
 
   constructor(scope: WorkerScope, facts: ExchangeFacts) {
     this.#scope = scope;
@@ -82,6 +88,26 @@ export class ExchangeContext implements Context {
     // A failure of the answer to the failure must not ask again.
     context.#passesOn = false;
     return context.#scope.passed.ask(context.#facts.id);
+  }
+
+  /**
+   * Notes the WebSocket of a response that middleware gets from `next()`. If the exchange is answered already, the WebSocket ends:
+   * its client will never have it.
+   */
+  static offer(context: Context, response: Response): void {
+    const socket = upgradeOf(response);
+    if (socket === null || !(#offered in context)) return;
+    if (context.#isAnswered) endUnopened(socket);
+    else (context.#offered ??= new Set()).add(socket);
+  }
+
+  /** Notes the response that answers the exchange. Ends the WebSockets that middleware got and has left out. */
+  static answer(context: ExchangeContext, response: Response): void {
+    context.#isAnswered = true;
+    if (context.#offered === null) return;
+    const kept = upgradeOf(response);
+    for (const socket of context.#offered) if (socket !== kept) endUnopened(socket);
+    context.#offered = null;
   }
 
   /** Without a prototype: a missing parameter is `undefined`, also one that is called `constructor`. */

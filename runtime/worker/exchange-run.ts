@@ -27,14 +27,14 @@ import { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { toAbortError } from "./abort-error.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
-import { ServerSocket } from "../web/server-socket.ts";
 import { SWITCHING, upgradeOf } from "../web/upgrade-response.ts";
 import { RequestBody } from "./request-body.ts";
 import { ResponseBody } from "./response-body.ts";
 import type { LoadedRoute } from "./route-table.ts";
-import { NEVER_OPENED, type WorkerSockets } from "./sockets.ts";
+import type { WorkerSockets } from "./sockets.ts";
 import { runHandler } from "./run-handler.ts";
 import { toRequest } from "./to-request.ts";
+import { endUnopened } from "./unopened-socket.ts";
 
 export interface ExchangeRunOptions {
   message: RequestMessage;
@@ -153,6 +153,7 @@ export class ExchangeRun {
   #send(response: Response): Promise<void> | null {
     this.#isAnswered = true;
     if (this.#startedMs !== null) this.#answeredMs = monotonicMs();
+    ExchangeContext.answer(this.#options.context, response);
     try {
       if (this.#abortError !== null) {
         this.#cancelUnsent(response, this.#abortError);
@@ -376,9 +377,4 @@ function announcedLength(fields: string): number | null {
 export function toFailure(id: ExchangeId): ResponseMessage {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return [Kind.response, id, 500, "", fields, "Internal Server Error\n"];
-}
-
-/** Tells listeners of a WebSocket that its client has never had it. */
-function endUnopened(socket: ServerSocket): void {
-  ServerSocket.ended(socket, NEVER_OPENED, { isTold: ServerSocket.hasListeners(socket) });
 }

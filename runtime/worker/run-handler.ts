@@ -4,6 +4,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import { ExchangeContext } from "./context.ts";
 import { isForeignResponse } from "../web/foreign-response.ts";
 import { toChangeable } from "../web/changeable-response.ts";
+import { SWITCHING } from "../web/upgrade-response.ts";
 import { adoptResponse } from "./adopt-response.ts";
 import { describeValue } from "./describe-value.ts";
 import { reportFailure } from "./report-failure.ts";
@@ -51,13 +52,13 @@ function runFrom(depth: number, run: Run): Response | Promise<Response> {
       source = middleware.source;
       result = middleware.call(request, context, createNext(depth, run, source));
     }
-    if (isResponse(result)) return depth === 0 ? result : toChangeable(result);
+    if (isResponse(result)) return depth === 0 ? result : toInner(result, run);
     // Examining a handler's result may throw as well: its properties can be getters.
     if (isThenable(result)) {
       return Promise.resolve(result).then(
         (value) => {
           if (!isResponse(value)) return acceptOther(depth, run, { source, value });
-          return depth === 0 ? value : toChangeable(value);
+          return depth === 0 ? value : toInner(value, run);
         },
         (error: unknown) => acceptThrown(depth, run, error),
       );
@@ -66,6 +67,12 @@ function runFrom(depth: number, run: Run): Response | Promise<Response> {
     return acceptThrown(depth, run, error);
   }
   return acceptOther(depth, run, { source, value: result });
+}
+
+/** Returns a response as middleware gets it. */
+function toInner(response: Response, { context }: Run): Response {
+  if (response.status === SWITCHING) ExchangeContext.offer(context, response);
+  return toChangeable(response);
 }
 
 /** Accepts a response of another kind. Fails for other values, and for one whose body was read already. */
@@ -87,7 +94,7 @@ function acceptOther(
 
 /** A response that is thrown is the answer; all else is a failure. */
 function acceptThrown(depth: number, run: Run, error: unknown): Response | Promise<Response> {
-  if (run.route.rules.isResponse(error)) return depth === 0 ? error : toChangeable(error);
+  if (run.route.rules.isResponse(error)) return depth === 0 ? error : toInner(error, run);
   return isForeignResponse(error)
     ? acceptOther(depth, run, { source: "what was thrown", value: error })
     : fail(depth, run, error);

@@ -31,6 +31,7 @@ import type { LoadedGeneration } from "./load-handlers.ts";
 import type { SocketHooks } from "./socket-hooks.ts";
 import { isThenable } from "./route-table.ts";
 import { ACT_BYTES, SocketOutbox } from "./socket-outbox.ts";
+import { NEVER_OPENED } from "./unopened-socket.ts";
 
 /** Most bytes that a handler sends before its answer, which carries them all in one message. */
 const MOST_FIRST_BYTES = 4 * 1024 * 1024;
@@ -43,9 +44,6 @@ const BOUNDS: SocketBounds = {
 };
 
 const PROTOCOL = "sec-websocket-protocol";
-
-/** The end of a WebSocket whose request got another answer. */
-export const NEVER_OPENED = { code: 1006, reason: "", wasClean: false };
 
 /** An event of a WebSocket for its handler. */
 type Event =

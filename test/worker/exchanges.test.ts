@@ -24,6 +24,7 @@ import { PassedRequests } from "../../runtime/worker/passed-requests.ts";
 import { Purges } from "../../runtime/worker/purges.ts";
 import { Exchanges, type ExchangesOptions } from "../../runtime/worker/exchanges.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 import { writeGeneration } from "./write-generation.ts";
 
@@ -43,11 +44,19 @@ async function startTrial(
   {
     compression = null,
     measures = "none",
-  }: Partial<Pick<ExchangesOptions, "compression" | "measures">> = {},
+    middleware,
+  }: Partial<Pick<ExchangesOptions, "compression" | "measures">> & { middleware?: string } = {},
 ): Promise<Trial> {
+  const around =
+    middleware === undefined
+      ? { files: {}, route: {} }
+      : {
+          files: { "_middleware.ts": middleware },
+          route: { middleware: ["_middleware.ts"] },
+        };
   const { cwd, generationDir } = await writeGeneration(t, {
-    files: { "handler.ts": source },
-    routes: [{ pattern: "/", handlers: [[null, "handler.ts"]] }],
+    files: { "handler.ts": source, ...around.files },
+    routes: [{ pattern: "/", handlers: [[null, "handler.ts"]], ...around.route }],
   });
   const [near, far] = await openSocketPair(t);
   const channel = new Channel<ToWorker, ToPrimary>(near, {
@@ -268,6 +277,53 @@ describe("Exchanges", { timeout: 60_000 }, () => {
     assert.equal((await next())[0], Kind.response);
     await exchanges.idle();
     assert.equal(logs.filter((line) => line.includes("closed with 1006")).length, 2);
+  });
+
+  it("ends a WebSocket whose response middleware leaves out, also after the answer", async (t) => {
+    const { exchanges, logs, next, sockets } = await startTrial(
+      t,
+      `export default async (request, context) => {
+        const { 0: webSocket, 1: socket } = new WebSocketPair();
+        socket.accept();
+        const end = new Promise((resolve) => socket.addEventListener("close", ({ code }) => {
+          context.log.info("closed with " + code + ", " + socket.readyState + ", " + socket.send("more"));
+          resolve();
+        }));
+        socket.send("first");
+        if (request.url.endsWith("late")) {
+          context.waitUntil(end);
+          await new Promise((resolve) => globalThis.letGo = resolve);
+        }
+        return new Response(null, { status: 101, webSocket });
+      }`,
+      {
+        middleware: `export default async (request, context, next) => {
+          const response = next();
+          if (request.url.endsWith("late")) return new Response("early");
+          const { status, webSocket } = await response;
+          if (request.url.endsWith("kept")) return response;
+          if (request.url.endsWith("throws")) throw new Error("after " + status);
+          return new Response("other");
+        };`,
+      },
+    );
+    sockets.install();
+    const closed = (): string[] => logs.filter((line) => line.includes("closed with"));
+    for (const [at, path] of ["replaced", "throws", "late"].entries()) {
+      exchanges.run(toRequest(at + 1, `http://localhost/${path}`));
+      assert.equal((await next())[0], Kind.response);
+      if (path === "late") {
+        assert.equal(closed().length, at);
+        (Reflect.get(globalThis, "letGo") as () => void)();
+        t.after(() => Reflect.deleteProperty(globalThis, "letGo"));
+      }
+      await exchanges.idle();
+      await eventually(t, () => closed().length === at + 1);
+      assert.match(closed()[at] ?? "", /closed with 1006, 3, false/);
+    }
+    exchanges.run(toRequest(9, "http://localhost/kept"));
+    assert.equal((await next())[0], Kind.responseSocket);
+    assert.equal(closed().length, 3);
   });
 
   it("compresses a bounded number of streams at a time", async (t) => {
