@@ -3,8 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import * as fc from "fast-check";
-import { type ImportOutcome, runImport } from "../../runtime/cli/import/import.ts";
+import { runImport } from "../../runtime/cli/import/import.ts";
 import { Section } from "../../runtime/cli/import/section.ts";
+import type { ImportOutcome } from "../../runtime/cli/import/write-files.ts";
 import { writeConfig } from "../../runtime/cli/import/write-config.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 

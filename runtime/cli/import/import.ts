@@ -10,7 +10,7 @@ import { type Remark, Report } from "./report.ts";
 import { Section } from "./section.ts";
 import { importWrangler } from "./wrangler/import-wrangler.ts";
 import { writeConfig } from "./write-config.ts";
-import { type NewFile, writeFiles } from "./write-files.ts";
+import { finishImport, type ImportOutcome, type NewFile, writeFiles } from "./write-files.ts";
 
 /** Exit code of an import that left lines for the user. */
 const EXIT_REMARKS = 1;
@@ -31,12 +31,6 @@ export interface ImportOptions {
   env: NodeJS.ProcessEnv;
 }
 
-/** The result of an import, for the terminal. */
-export interface ImportOutcome {
-  text: string;
-  exitCode: number;
-}
-
 /**
  * Makes a config file of those of Nginx and Gunicorn, or a config file and handlers of the file of a project for Workers.
  *
@@ -55,6 +49,11 @@ export async function runImport({
       "ERR_CONFIG",
       "Cannot use --env: found no wrangler.toml or wrangler.jsonc, expected the file that has the environment",
     );
+  }
+  const finished = json ? null : finishImport(cwd);
+  if (finished !== null) {
+    const text = `finished an import that was cut off, and read no file again\n${finished.text}`;
+    return { text, exitCode: finished.exitCode };
   }
   const existing = findConfigFile(cwd);
   if (existing !== null && !json) {
@@ -78,10 +77,11 @@ export async function runImport({
     return { text: `${JSON.stringify(found, null, 2)}\n`, exitCode };
   }
   const read = [sources.nginx, sources.gunicorn, sources.wrangler].filter((word) => word !== null);
-  // Without a config file the import can run again.
-  const written = [...files, { path: CONFIG_FILE, text: writeConfig(config, read) }];
-  writeFiles(cwd, written);
-  return { text: describe(remarks, written), exitCode };
+  // A start with the config and without its handlers fails. Without the config it would serve other files.
+  const written = [{ path: CONFIG_FILE, text: writeConfig(config, read) }, ...files];
+  const outcome = { text: describe(remarks, written), exitCode };
+  writeFiles(cwd, written, outcome);
+  return outcome;
 }
 
 async function convertWorkers(

@@ -1,6 +1,17 @@
-import { mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import * as z from "zod/mini";
 import { RuntimeError } from "../../lib/errors.ts";
+import { isAlive } from "../../lib/is-alive.ts";
 
 /** A file of an import. */
 export interface NewFile {
@@ -11,66 +22,179 @@ export interface NewFile {
   readonly isSecret?: true;
 }
 
+/** The result of an import, for the terminal. */
+export interface ImportOutcome {
+  text: string;
+  exitCode: number;
+}
+
 /**
- * Writes new files with their folders, or nothing.
+ * The folder of files that are complete and not yet in their places. It has the result of the import, too.
  *
+ *     written to a draft ──renamed──▶ complete ──each file renamed──▶ in place, the folder is gone
+ *
+ * A draft that was cut off is removed by the next import. A complete folder is put in place by the next import.
+ */
+const COMPLETE = ".edgicorn-import";
+
+/** The files below the folder, with their paths. */
+const FILES = "files";
+
+const RESULT = "result.json";
+
+const resultSchema = z.object({
+  text: z.string(),
+  exitCode: z.number(),
+  /** Names in `files`, in the order in which they are put in place. */
+  names: z.array(z.string()),
+});
+
+/**
+ * Writes new files with their folders, or none of them.
+ *
+ * @param files In the order in which they are put in place: a start without the last of them must fail.
+ * @param outcome Is kept for {@link finishImport} until all files are in place.
  * @throws RuntimeError `ERR_CONFIG` for a file that is there already, and for one that cannot be written.
  */
-export function writeFiles(cwd: string, files: readonly NewFile[]): void {
-  const undo: (() => void)[] = [];
-  for (const { path, text, isSecret } of files) {
-    const file = join(cwd, path);
+export function writeFiles(cwd: string, files: readonly NewFile[], outcome: ImportOutcome): void {
+  removeDrafts(cwd);
+  const draft = draftOf(cwd);
+  const names = [...new Set(files.map(({ path }) => path.split("/")[0] ?? ""))];
+  let at = COMPLETE;
+  try {
+    mkdirSync(join(draft, FILES), { recursive: true, mode: 0o700 });
+    for (const { path, text, isSecret } of files) {
+      at = path;
+      const file = join(draft, FILES, path);
+      mkdirSync(dirname(file), { recursive: true, mode: isSecret === true ? 0o700 : 0o777 });
+      writeFileSync(file, text, { flag: "wx", mode: isSecret === true ? 0o600 : 0o666 });
+    }
+    at = COMPLETE;
+    writeFileSync(join(draft, RESULT), JSON.stringify({ ...outcome, names }), { mode: 0o600 });
+    renameSync(draft, join(cwd, COMPLETE));
+  } catch (cause) {
+    rmSync(draft, { recursive: true, force: true });
+    throw new RuntimeError("ERR_CONFIG", `Cannot write ${at}: ${codeOf(cause)}`, { cause });
+  }
+  const moved: Move[] = [];
+  try {
+    putInPlace(cwd, names, moved);
+  } catch (error) {
+    for (const { from, to } of moved.toReversed()) renameSync(to, from);
+    removeComplete(cwd);
+    throw error;
+  }
+  removeComplete(cwd);
+}
+
+/**
+ * Puts the files of an import in place that was cut off after it had written all of them.
+ *
+ * @returns The result of that import; `null`: none was cut off.
+ * @throws RuntimeError `ERR_CONFIG` for a file that is there already, and for a folder that no import has made.
+ */
+export function finishImport(cwd: string): ImportOutcome | null {
+  let text: string;
+  try {
+    text = readFileSync(join(cwd, COMPLETE, RESULT), "utf8");
+  } catch (cause) {
+    const isThere = lstatSync(join(cwd, COMPLETE), { throwIfNoEntry: false }) !== undefined;
+    if (!isThere) return null;
+    throw notOurs(cause);
+  }
+  const { names, ...outcome } = parseResult(text);
+  try {
+    putInPlace(cwd, names, []);
+  } catch (cause) {
+    if (!(cause instanceof RuntimeError)) throw cause;
+    const remedy = `move it away and import again, or remove ${COMPLETE}`;
+    const message = `${cause.message} (an import was cut off: ${remedy})`;
+    throw new RuntimeError("ERR_CONFIG", message, { cause });
+  }
+  removeComplete(cwd);
+  return outcome;
+}
+
+function parseResult(text: string): z.infer<typeof resultSchema> {
+  try {
+    return resultSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw notOurs(cause);
+  }
+}
+
+function notOurs(cause: unknown): RuntimeError {
+  const message = `Cannot use ${COMPLETE}: found no result of an import in it, expected none of this name (remove it)`;
+  return new RuntimeError("ERR_CONFIG", message, { cause });
+}
+
+interface Move {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Moves the files that are left. Adds each move to `moved`. */
+function putInPlace(cwd: string, names: readonly string[], moved: Move[]): void {
+  const move = (path: string): void => {
+    const [from, to] = [join(cwd, COMPLETE, FILES, path), join(cwd, path)];
+    if (lookAt(from) === undefined) return;
+    if (lookAt(to) === undefined) {
+      if (moveIfThere(from, to)) moved.push({ from, to });
+    } else if (isFolder(from) && isFolder(to)) {
+      for (const name of readdirSync(from)) move(`${path}/${name}`);
+    } else {
+      const message = `Cannot write ${path}: found a file of this name, expected none`;
+      throw new RuntimeError("ERR_CONFIG", message);
+    }
+  };
+  for (const name of names) {
     try {
-      makeFolder(cwd, dirname(file), { mode: isSecret === true ? 0o700 : 0o777, undo });
-      // A full disk leaves a part of a new file, but never of one that was there.
-      const before = undo.length;
-      undo.push(() => removeFile(file));
-      try {
-        writeFileSync(file, text, { flag: "wx", mode: isSecret === true ? 0o600 : 0o666 });
-      } catch (error) {
-        if (codeOf(error) === "EEXIST") undo.length = before;
-        throw error;
-      }
+      move(name);
     } catch (cause) {
-      for (const step of undo.toReversed()) step();
-      throw new RuntimeError("ERR_CONFIG", `Cannot write ${path}: ${codeOf(cause)}`, { cause });
+      if (cause instanceof RuntimeError) throw cause;
+      throw new RuntimeError("ERR_CONFIG", `Cannot write ${name}: ${codeOf(cause)}`, { cause });
     }
   }
 }
 
-/** Creates a folder below `cwd`, and notes how to remove each one that is new. */
-function makeFolder(
-  cwd: string,
-  folder: string,
-  { mode, undo }: { mode: number; undo: (() => void)[] },
-): void {
-  if (relative(cwd, folder) === "") return;
-  makeFolder(cwd, dirname(folder), { mode, undo });
+/** Removes the folder in two steps, so that a part of it never counts as complete. */
+function removeComplete(cwd: string): void {
+  const draft = draftOf(cwd);
+  if (moveIfThere(join(cwd, COMPLETE), draft)) rmSync(draft, { recursive: true, force: true });
+}
+
+/** Returns false if another import, which finishes the same one, was faster. */
+function moveIfThere(from: string, to: string): boolean {
   try {
-    mkdirSync(folder, { mode });
+    renameSync(from, to);
+    return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return;
+    if (codeOf(error) === "ENOENT" && lookAt(from) === undefined) return false;
     throw error;
   }
-  undo.push(() => removeEmpty(folder));
 }
 
-function removeEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Another program has written into it.
+function draftOf(cwd: string): string {
+  return join(cwd, `${COMPLETE}-${process.pid}`);
+}
+
+/** Removes the drafts of imports that were cut off. */
+function removeDrafts(cwd: string): void {
+  for (const name of readdirSync(cwd)) {
+    const [, pid] = /^\.edgicorn-import-(\d+)$/.exec(name) ?? [];
+    if (pid === undefined || (Number(pid) !== process.pid && isAlive(Number(pid)))) continue;
+    rmSync(join(cwd, name), { recursive: true, force: true });
   }
 }
 
-function removeFile(file: string): void {
-  try {
-    rmSync(file, { force: true });
-  } catch {
-    // It was never there: a part of its path is a file.
-  }
+function lookAt(path: string): ReturnType<typeof lstatSync> {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  return error instanceof Error && "code" in error ? String(error.code) : "an error";
 }
