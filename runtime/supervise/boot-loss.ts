@@ -1,10 +1,13 @@
 import { toDisplayPath } from "../lib/display-path.ts";
 import { isUserCode, type StackFrame } from "../lib/stack-frames.ts";
+import { OOM_KILL } from "./oom-kills.ts";
 
 /** A worker that ended before it was ready, and did not report a reason. */
 export interface BootLoss {
   code: number | null;
   signal: NodeJS.Signals | null;
+  /** The kernel killed the worker because memory ran out. */
+  isOomKill: boolean;
   /** The primary ended the worker at the boot timeout. */
   isOverdue: boolean;
   /** The file that it loaded last: `handlers/x.ts`; `null`: none yet. */
@@ -21,19 +24,20 @@ export interface BootLoss {
  * @returns One line, or a title and a line `file:line:column: text`.
  */
 export function describeBootLoss(
-  { code, signal, isOverdue, loading, isInit, stack }: BootLoss,
+  { code, signal, isOomKill, isOverdue, loading, isInit, stack }: BootLoss,
   { bootTimeoutMs }: { bootTimeoutMs: number },
 ): string {
   const limit = `bootTimeout (${bootTimeoutMs} ms)`;
   const end = signal === null ? `code ${code}` : `signal ${signal}`;
+  const oom = isOomKill ? `: ${OOM_KILL}` : "";
   if (loading === null) {
     const how = isOverdue ? `it was not ready within ${limit}` : `it exited with ${end}`;
-    return `Cannot start a worker: ${how} before it loaded any handler`;
+    return `Cannot start a worker: ${how} before it loaded any handler${oom}`;
   }
   if (!isOverdue) {
     const why = signal === "SIGABRT" ? ", as Node does when its heap is full" : "";
     const did = isInit ? "ran init() of" : "loaded";
-    return toLines(loading, `the worker exited with ${end} while it ${did} this file${why}`);
+    return toLines(loading, `the worker exited with ${end} while it ${did} this file${why}${oom}`);
   }
   const blocked = stack.find(({ position }) => position !== null && isUserCode(position.file));
   const expected = `expected ${isInit ? "init()" : "the top level"} to end`;

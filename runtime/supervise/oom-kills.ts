@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 
+/** Describes such a kill in messages. */
+export const OOM_KILL = "the kernel killed it because memory ran out";
+
 /**
  * Longest time between a kill and the exit that it explains: the exit is reported at once, but this process may be
  * busy.

@@ -18,7 +18,7 @@ import { leaseInspector } from "./hang/inspector-lease.ts";
 import { Heartbeat, type HeartbeatOptions } from "./hang/heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { pickHeapBound, pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
-import type { OomKills } from "./oom-kills.ts";
+import { OOM_KILL, type OomKills } from "./oom-kills.ts";
 import {
   advance,
   EMPTY_POOL,
@@ -398,8 +398,10 @@ export class Pool {
     // The worker may have been retired while this message was on its way.
     if (this.#ending || this.#memberOf(worker)?.kind !== "starting") return;
     this.#apply({ type: "ready", id: worker.id });
+    const rssBytes = readRssBytes(worker.pid);
+    worker.noteRss(rssBytes);
     const gauge = new WorkerGauge(worker.pid, {
-      rssBytes: readRssBytes(worker.pid),
+      rssBytes,
       nowMs: performance.now(),
     });
     this.#gauges.set(worker.id, gauge);
@@ -435,20 +437,22 @@ export class Pool {
     this.#gauges.delete(worker.id);
     this.#startedUnder.delete(worker.id);
     this.#apply({ type: "exited", id: worker.id, life: exit, nowMs });
-    const { code, signal, cause } = exit;
-    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal, cause };
+    const { code, signal, cause, isOomKill } = exit;
+    const memory = isOomKill && { oomKilled: true, rssBytes: worker.rssBytes };
+    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal, cause, ...memory };
+    const why = isOomKill ? `: ${OOM_KILL}` : "";
     if (this.#ending) {
       this.#updateReaper();
-      this.#log.debug(fields, "worker exited");
+      this.#log[isOomKill ? "error" : "debug"](fields, `worker exited${why}`);
     } else if (member?.kind === "draining") {
-      this.#log.info(fields, "worker exited");
+      this.#log[isOomKill ? "error" : "info"](fields, `worker exited${why}`);
     } else if (this.#booted !== null) {
       this.#failBoot(this.#failure ?? this.#bootError(exit));
     } else {
       const restartInMs = this.#lastRestartInMs(nowMs);
       const stack = exit.readyForMs === null ? [] : exit.stack.map(toText);
       const crash = stack.length > 0 && { stack };
-      this.#log.error({ ...fields, restartInMs, ...crash }, "worker exited, replacing it");
+      this.#log.error({ ...fields, restartInMs, ...crash }, `worker exited, replacing it${why}`);
       // The worker has not reported a reason itself.
       if (exit.readyForMs === null && this.#failedBoot !== worker.id) {
         const { code: errorCode, message } = this.#bootError(exit);
@@ -485,6 +489,7 @@ export class Pool {
         this.#memoryLimitBytes,
       );
       const rssBytes = memoryBytes === 0 ? null : readRssBytes(worker.pid);
+      worker.noteRss(rssBytes);
       if (rssBytes !== null) this.#endIfTooLarge(worker, { rssBytes, memoryBytes });
       const gauge = this.#gauges.get(member.id);
       if (member.kind !== "ready" || gauge === undefined) continue;

@@ -24,7 +24,7 @@ import type { Findings } from "./hang/examine.ts";
 import { launchWorker } from "./launch-worker.ts";
 import type { LaunchedWorker } from "./launched-worker.ts";
 import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts";
-import type { OomKills } from "./oom-kills.ts";
+import { OOM_KILL, type OomKills } from "./oom-kills.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
 /** Grace of a worker that could not boot: it only has to flush its output. */
@@ -49,6 +49,8 @@ const NOTICE_MS = 1_000;
 const EXIT_AFTER_END_MS = 1_000;
 
 export interface WorkerExit extends ProcessExit {
+  /** The kernel killed the worker because memory ran out. */
+  isOomKill: boolean;
   /** How long the worker was ready; `null`: never. */
   readyForMs: number | null;
   cause: LossCause;
@@ -130,6 +132,7 @@ export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
   #vitals: Vitals | null = null;
+  #rssBytes: number | null = null;
   #loading: string | null = null;
   #isInit = false;
   /** The file whose `dispose` the worker runs; `null`: none, or the worker has drained. */
@@ -194,6 +197,16 @@ export class WorkerProcess {
   /** The worker's measurements at its last pong; `null`: it has sent none. */
   get vitals(): Vitals | null {
     return this.#vitals;
+  }
+
+  /** The resident memory of the worker at its last measurement; `null`: not known. */
+  get rssBytes(): number | null {
+    return this.#rssBytes;
+  }
+
+  /** Notes a measurement of the resident memory; `null`: it failed. */
+  noteRss(bytes: number | null): void {
+    this.#rssBytes = bytes ?? this.#rssBytes;
   }
 
   /**
@@ -295,6 +308,7 @@ export class WorkerProcess {
         return;
       case Kind.pong:
         this.#vitals = message[2];
+        this.noteRss(message[2].rssBytes);
         this.#options.onPong(this, message[1]);
         return;
       case Kind.failed:
@@ -409,6 +423,7 @@ export class WorkerProcess {
     const exit = {
       code,
       signal,
+      isOomKill: oomKilled && this.#endedAs === null,
       readyForMs,
       cause,
       loading: this.#loading,
@@ -428,7 +443,9 @@ export class WorkerProcess {
   #finish(exit: WorkerExit): void {
     clearTimeout(this.#timer);
     const how = exit.signal ?? `code ${exit.code}`;
-    this.#lose(new RuntimeError("ERR_WORKER_EXITED", `Worker exited with ${how}`), exit.cause);
+    const why = exit.isOomKill ? `: ${OOM_KILL}` : "";
+    const text = `Worker exited with ${how}${why}`;
+    this.#lose(new RuntimeError("ERR_WORKER_EXITED", text), exit.cause);
     this.#reportDispose(exit);
     this.#options.onExit(this, exit);
     this.#onExited(exit);

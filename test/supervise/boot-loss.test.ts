@@ -6,6 +6,7 @@ import { type BootLoss, describeBootLoss } from "../../runtime/supervise/boot-lo
 const LOSS: BootLoss = {
   code: null,
   signal: null,
+  isOomKill: false,
   isOverdue: false,
   loading: "handlers/b.ts",
   isInit: false,
@@ -24,6 +25,10 @@ describe("describeBootLoss()", () => {
       [
         { ...LOSS, code: 4 },
         "handlers/b.ts: the worker exited with code 4 while it loaded this file",
+      ],
+      [
+        { ...LOSS, signal: "SIGKILL", isOomKill: true },
+        "handlers/b.ts: the worker exited with signal SIGKILL while it loaded this file: the kernel killed it because memory ran out",
       ],
       [
         { ...LOSS, signal: "SIGABRT" },

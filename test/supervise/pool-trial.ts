@@ -21,6 +21,8 @@ export interface LogLine {
   workerId?: number;
   exchanges?: number;
   restartInMs?: number;
+  oomKilled?: boolean;
+  rssBytes?: number | null;
   code?: string | number | null;
   err?: { message: string; stack: string };
 }

@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.ts";
-import { request, Trial } from "./pool-trial.ts";
+import { OomKills } from "../../runtime/supervise/oom-kills.ts";
+import { type LogLine, request, Trial } from "./pool-trial.ts";
 
 /** Makes forks fail: as node:cluster does when memory, descriptors or processes run out. */
 const FAILURES: Record<string, () => never> = {
@@ -107,6 +108,27 @@ describe("Pool", { timeout: 120_000 }, () => {
     await eventually(t, () => trial.worker.vitals !== null);
     const { vitals } = trial.worker;
     assert.deepEqual(vitals, { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 });
+  });
+
+  it("says that the kernel killed a worker for its memory, and how much it had", async (t) => {
+    let kills = 0;
+    const trial = new Trial(t, { oomKills: new OomKills(() => kills) });
+    await trial.pool.start();
+    const killed = (id: number): Promise<LogLine> =>
+      trial.untilLog(({ msg, workerId }) => msg.startsWith("worker exited") && workerId === id);
+    kills++;
+    process.kill(trial.worker.pid, "SIGKILL");
+    const line = await killed(1);
+    const text = "worker exited, replacing it: the kernel killed it because memory ran out";
+    assert.deepEqual([line.msg, line.oomKilled], [text, true]);
+    assert.ok(Number(line.rssBytes) > 0, `${line.rssBytes} bytes`);
+    assert.ok(trial.events.includes("lost 1, crashed"));
+    // Another process kills this one: the counter explains one exit only.
+    await trial.until("ready 2");
+    process.kill(trial.worker.pid, "SIGKILL");
+    const other = await killed(2);
+    assert.deepEqual([other.msg, other.oomKilled], ["worker exited, replacing it", undefined]);
+    assert.ok(trial.events.includes("lost 2, killed"));
   });
 
   it("reports a silent worker, then kills and replaces it", async (t) => {
