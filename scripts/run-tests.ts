@@ -1,9 +1,11 @@
 // Runs tests: `all`; `unit`, the tests that start no process; or `changed`, the tests that import a changed file.
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { killChildAtEnd } from "../test/helpers/guardian.ts";
 import { ImportGraph } from "./import-graph.ts";
 
 /** Modules that start processes. */
@@ -39,12 +41,13 @@ try {
     ...inShrinkingPieces(membersOf("long")),
     ...membersOf("alone").map((file) => [file]),
   ];
-  run(groups.filter((group) => group.length > 0).map(writeEntry));
+  await run(groups.filter((group) => group.length > 0).map(writeEntry));
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-function run(entries: readonly string[]): void {
+/** Without this process the runner ends, and with it the processes of the tests and their servers. */
+async function run(entries: readonly string[]): Promise<void> {
   if (entries.length === 0) return;
   const concurrency = `--test-concurrency=${AT_A_TIME}`;
   const args = ["--import", "tsx", "--test", concurrency, ...options, ...entries];
@@ -53,8 +56,13 @@ function run(entries: readonly string[]): void {
     // `npm run test:unit` starts no program. The scripts of the other parts build it first (test/helpers/built-program.ts).
     ...(part === "unit" ? {} : { EDGICORN_TEST_BUILT: "1" }),
   };
-  const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env });
-  process.exitCode = status ?? 1;
+  const runner = spawn(process.execPath, args, { stdio: "inherit", env });
+  killChildAtEnd(runner);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => runner.kill(signal));
+  }
+  await once(runner, "exit");
+  process.exitCode = runner.exitCode ?? 1;
 }
 
 function membersOf(group: string): string[] {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { WebSocket } from "ws";
 import * as z from "zod/mini";
+import { killChildAtEnd } from "./guardian.ts";
 import type { Owner } from "./temporary-folder.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -55,6 +56,7 @@ export class BrowserPage {
       ],
       { stdio: ["ignore", "ignore", "pipe"], detached: true },
     );
+    killChildAtEnd(child, { isGroup: true });
     const { host } = new URL(await findDevTools(child));
     const list = targets.parse(await (await fetch(`http://${host}/json/list`)).json());
     const page = list.find(({ type }) => type === "page");

@@ -3,6 +3,7 @@ import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCertificate } from "../engine/uws/openssl.ts";
+import { killChildAtEnd } from "./guardian.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
 import { findFreePort } from "./upstreams.ts";
 
@@ -99,6 +100,7 @@ function run(
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  killChildAtEnd(child);
   let log = "";
   let isEnded = false;
   const grown = new EventEmitter();

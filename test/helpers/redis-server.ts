@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { killChildAtEnd } from "./guardian.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
 
 /** Why tests with Redis are skipped; `false`: they are not. */
@@ -36,6 +37,7 @@ export class RedisServer {
     const options = ["--port", "0", "--unixsocket", this.socket, "--dir", this.#dir, "--save", ""];
     const args = [...options, "--appendonly", "yes", "--appendfsync", "always"];
     const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] });
+    killChildAtEnd(child);
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) {
       if (/ready to accept connections/i.test(line)) break;

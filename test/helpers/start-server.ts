@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { builtProgram } from "./built-program.ts";
+import { killAtEnd } from "./guardian.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { testedEngine } from "./engine.ts";
 import { testedLibrary } from "./library.ts";
@@ -106,6 +107,8 @@ export class TestServer {
   /** Settles when the primary has exited and nobody is left who could write to its log. */
   readonly exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #child: ChildProcess;
+  /** Its processes no longer need to end with those of the tests. */
+  readonly #release: () => void;
   readonly #watchers = new Set<() => void>();
   #stderr = "";
   #ended = false;
@@ -116,6 +119,7 @@ export class TestServer {
   ) {
     this.#child = child;
     this.pid = child.pid ?? 0;
+    this.#release = child.pid === undefined ? () => {} : killAtEnd(-child.pid);
     this.dir = folders.dir;
     this.handlersDir = folders.handlersDir;
     this.publicDir = folders.publicDir;
@@ -124,6 +128,7 @@ export class TestServer {
     createInterface(child.stderr).on("line", (line) => this.#onLine(line));
     this.exit = once(child, "close").then(([code, signal]) => {
       this.#ended = true;
+      if (isGone(this.pid)) this.#release();
       this.#notify();
       // The types that the event "close" of a child process has.
       return { code: code as number | null, signal: signal as NodeJS.Signals | null };
@@ -231,6 +236,7 @@ export class TestServer {
     await Promise.race([this.exit, delay(GONE_MS, null, { ref: false })]);
     const survivors = await this.#survivors();
     for (const pid of survivors) process.kill(pid, "SIGKILL");
+    if (survivors.length === 0) this.#release();
     assert.deepEqual(survivors, [], `processes survive the server:\n${this.#stderr}`);
   }
 

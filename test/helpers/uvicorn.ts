@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { killChildAtEnd } from "./guardian.ts";
 import { findPython } from "./python.ts";
 import type { Owner } from "./temporary-folder.ts";
 
@@ -9,6 +10,7 @@ export async function startUvicorn(t: Owner, app: string, dir: string): Promise<
   const python = findPython(["uvicorn", "websockets"]) ?? "python3";
   const args = ["-m", "uvicorn", app, "--port", "0", "--app-dir", dir, "--ws", "websockets"];
   const child = spawn(python, args, { stdio: ["ignore", "ignore", "pipe"] });
+  killChildAtEnd(child);
   t.after(() => end(child));
   let log = "";
   for await (const line of createInterface(child.stderr)) {

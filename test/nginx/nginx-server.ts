@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { killChildAtEnd } from "../helpers/guardian.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
 
 /** Debian's Nginx. */
@@ -54,8 +55,11 @@ export async function startNginx(
     ["-c", file, "-p", dir, "-e", "stderr", "-g", "error_log stderr notice;"],
     {
       stdio: ["ignore", "ignore", "pipe"],
+      // With its worker.
+      detached: true,
     },
   );
+  killChildAtEnd(child, { isGroup: true });
   t.after(async () => {
     if (child.exitCode !== null) return;
     child.kill("SIGTERM");
