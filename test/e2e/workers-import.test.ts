@@ -43,6 +43,10 @@ crons = ["30 4 * * *"]
 binding = "SELF"
 service = "board"
 
+[[services]]
+binding = "MAIL"
+service = "mail"
+
 [assets]
 directory = "./client"
 binding = "FILES"
@@ -65,9 +69,10 @@ run_worker_first = ["/private/*", "!/private/open/*"]
 
     export default class Board extends WorkerEntrypoint<Env> {
       async fetch(request: Request): Promise<Response> {
-        const { NOTES, JOBS, FILES, SELF, TITLE, TOKEN, LEVELS } = this.env;
+        const { NOTES, JOBS, FILES, SELF, MAIL, TITLE, TOKEN, LEVELS } = this.env;
         const { pathname, searchParams } = new URL(request.url);
         if (pathname === "/title") return Response.json([TITLE, page, LEVELS.high[1]]);
+        if (pathname === "/mail") return MAIL.fetch("http://mail/hello");
         if (pathname === "/self") return SELF.fetch("http://board/title");
         if (pathname.startsWith("/private/")) {
           const isKnown = request.headers.get("authorization") === "Bearer " + TOKEN;
@@ -141,6 +146,15 @@ describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
     const expected = ["Notes", "<p>text</p>", 2];
     assert.deepEqual(await (await server.fetch("/title")).json(), expected);
     assert.deepEqual(await (await server.fetch("/self")).json(), expected);
+  });
+
+  it("calls the project beside it, which no visitor reaches", async () => {
+    const server = await start();
+    assert.equal(await (await server.fetch("/mail")).text(), "mail /hello");
+    const own = "GET /hello HTTP/1.1\r\nHost: mail.internal\r\nConnection: close\r\n\r\n";
+    const answer = await server.raw(own);
+    assert.match(answer, /^HTTP\/1\.1 404 /);
+    assert.doesNotMatch(answer, /mail \/hello/);
   });
 
   it("keeps values", async () => {
@@ -217,17 +231,32 @@ describe("edgicorn import wrangler.toml", { timeout: 300_000 }, () => {
   });
 });
 
+/** Another project beside it, which its module calls. */
+const OTHER: Readonly<Record<string, string>> = {
+  "wrangler.json": '{ "name": "mail", "main": "./index.ts" }',
+  "index.ts": `
+    export default {
+      fetch: (request: Request): Response => new Response("mail " + new URL(request.url).pathname),
+    };
+  `,
+};
+
 /** Writes the project into a folder of its own, which it returns, and imports it there. */
 async function importProject(owner: SuiteOwner): Promise<string> {
-  const dir = temporaryFolder(owner);
+  const parent = temporaryFolder(owner);
+  const dir = join(parent, "board");
+  mkdirSync(join(parent, "other"));
+  for (const [name, text] of Object.entries(OTHER)) {
+    writeFileSync(join(parent, "other", name), text);
+  }
   for (const [name, text] of Object.entries(PROJECT)) {
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), text);
   }
   const { code, stdout, stderr } = await runCommand(["import", "wrangler.toml"], dir);
-  // A secret is left to look at.
+  // A secret is left to look at, and the bindings of the other project.
   assert.equal(code, 1, stdout + stderr);
-  assert.match(stdout, /1 line needs a look/);
+  assert.match(stdout, /2 lines need a look/);
   for (const [name, text] of Object.entries(PROJECT)) {
     assert.equal(readFileSync(join(dir, name), "utf8"), text, "the project is as it was");
   }

@@ -114,7 +114,7 @@ describe("bindings of wrangler.toml", () => {
       'name = "shop"\nservices = [\n{ binding = "SELF", service = "shop" },\n{ binding = "API", service = "api_v2" },\n{ binding = "RPC", service = "shop", entrypoint = "Admin" }\n]',
       { bindings: { SELF: { service: "default" } } },
       [
-        /^lost wrangler\.toml:5 services\[1\] API: import api_v2 as well, .*"api-v2\.internal"/,
+        /^lost wrangler\.toml:5 services\[1\] API: found no project api_v2 .*API: \{ service: "api-v2\.internal" \}/,
         /^lost wrangler\.toml:6 services\[2\] RPC: only the default export .*Admin/,
       ],
     ],
@@ -141,6 +141,74 @@ describe("bindings of wrangler.toml", () => {
       [/^changed .* services\[1\]\.environment: calls reach the environment of this import/],
     ],
   ]);
+});
+
+/** Makes projects beside one another. Returns the folder around them. */
+function projects(t: TestContext, files: Record<string, string>): string {
+  const services = ["mail", "mail", "a_b", "a-b", "broken", "python", "gone"].map(
+    (service, at) => `{ binding = "S${at}", service = "${service}" }`,
+  );
+  return folder(t, {
+    "own/src/index.ts": MODULE,
+    "own/wrangler.toml": `name = "own"\nmain = "src/index.ts"\nservices = [${services.join(", ")}]`,
+    "mail/wrangler.jsonc": '{ "name": "mail", "main": "src/main.mts" }',
+    "mail/src/main.mts": MODULE,
+    "x/wrangler.toml": 'name = "a_b"\nmain = "x.js"',
+    "x/x.js": MODULE,
+    "y/wrangler.toml": 'name = "a-b"\nmain = "y.js"',
+    "y/y.js": MODULE,
+    "broken/wrangler.toml": 'name = "broken"\nmain =',
+    "python/wrangler.toml": 'name = "python"\nmain = "p.py"',
+    "python/p.py": "",
+    "gone/wrangler.toml": 'name = "gone"\nmain = "gone.js"',
+    ...files,
+  });
+}
+
+describe("services of wrangler.toml in folders beside it", () => {
+  it("become sites that no visitor reaches, with one host for each", async (t) => {
+    const dir = join(projects(t, {}), "own");
+    const { config, handlers, remarks } = await read(dir, "wrangler.toml");
+    const closed = { rules: [{ path: "/**", respond: { status: 404 } }] };
+    assert.deepEqual(config, {
+      sites: { "mail.internal": closed, "a-b.internal": closed },
+      bindings: {
+        S0: { service: "mail.internal" },
+        S1: { service: "mail.internal" },
+        S2: { service: "a-b.internal" },
+      },
+    });
+    assert.deepEqual(Object.keys(handlers), [
+      "sites/mail.internal/handlers/[...path].js",
+      "sites/a-b.internal/handlers/[...path].js",
+      "handlers/[...path].js",
+    ]);
+    assert.match(
+      handlers["sites/mail.internal/handlers/[...path].js"] ?? "",
+      /\nexport \{ default \} from "\.\.\/\.\.\/\.\.\/\.\.\/mail\/src\/main\.mts";\n$/,
+    );
+    assert.deepEqual(
+      remarks.map(({ kind, line }) => `${kind} ${line}`),
+      [
+        "todo services[0] S0",
+        "todo services[1] S1",
+        "todo services[2] S2",
+        "lost services[3] S3",
+        "lost services[4] S4",
+        "lost services[5] S5",
+        "lost services[6] S6",
+      ],
+    );
+    assert.match(remarks[0]?.reason ?? "", /the bindings of \.\.\/mail\/wrangler\.jsonc here/);
+    assert.match(remarks[3]?.reason ?? "", /^found sites\/a-b\.internal: write .* \.\.\/y\/y\.js,/);
+  });
+
+  it("leave a site that is there alone", async (t) => {
+    const dir = join(projects(t, { "own/sites/mail.internal/public/a": "" }), "own");
+    const { config, remarks } = await read(dir, "wrangler.toml");
+    assert.deepEqual(config["bindings"], { S2: { service: "a-b.internal" } });
+    assert.match(remarks[0]?.reason ?? "", /^found sites\/mail\.internal: write /);
+  });
 });
 
 describe("keys within tables of wrangler.toml", () => {

@@ -4,6 +4,7 @@ import type { Carrying, CarryKey } from "./carrying.ts";
 import { isItems, type Item, Table } from "./item.ts";
 import { readCompatibility } from "./read-compatibility.ts";
 import { reportUnknown, reportUnused } from "./report-unknown.ts";
+import { carryServices } from "./carry-services.ts";
 import { setBinding } from "./set-binding.ts";
 import { LOST } from "./wrangler-keys.ts";
 
@@ -72,52 +73,6 @@ function pickName(binding: string, taken: readonly string[]): string {
   let name = plain;
   for (let count = 2; taken.includes(name); count++) name = `${plain}-${count}`;
   return name;
-}
-
-const SERVICE_KEYS = ["binding", "service", "environment", "entrypoint", "props", "remote"];
-
-function carryServices(item: Item, carrying: Carrying): void {
-  const { config, report, keys } = carrying;
-  const own = keys.get("name")?.content;
-  for (const service of item.tables()) {
-    const name = service.need("binding").text();
-    const target = service.need("service").text();
-    const entrypoint = service.get("entrypoint");
-    const props = service.get("props");
-    const line = { ...service.item.where, text: `${service.item.path} ${name}` };
-    reportUnused(service, { remote: DEV_ONLY.remote }, { report });
-    reportUnknown(service, SERVICE_KEYS, { report });
-    if (entrypoint !== null) {
-      report.lost(
-        line,
-        `only the default export of a module is called: move ${entrypoint.text()} there`,
-      );
-    } else if (target === own) {
-      setBinding(name, new Section({ service: "default" }), {
-        config,
-        report,
-        item: service.item,
-      });
-      reportEnvironment(service, carrying);
-      if (props !== null) report.lost(props.where, "context.props is empty: send fields instead");
-    } else {
-      report.lost(
-        line,
-        `import ${target} as well, make it a site (sites: { "${toHost(target)}": { handlers } }), and bind { service: "${toHost(target)}" }`,
-      );
-    }
-  }
-}
-
-/** Reports the environment of a call to the project itself, unless it is the usual one. */
-function reportEnvironment(service: Table, { report }: Carrying): void {
-  const environment = service.get("environment");
-  if (environment === null || environment.text() === "production") return;
-  report.changed(environment.where, "calls reach the environment of this import");
-}
-
-function toHost(service: string): string {
-  return `${service.toLowerCase().replaceAll("_", "-")}.internal`;
 }
 
 const DAY_SECONDS = 86_400;

@@ -1,6 +1,7 @@
 import type { Report } from "../report.ts";
 import type { Section } from "../section.ts";
 import type { HandlerDraft } from "./write-handlers.ts";
+import type { OtherProject } from "./find-others.ts";
 import type { Item } from "./item.ts";
 
 /** The state of an import. */
@@ -15,6 +16,8 @@ export interface Carrying {
   readonly places: Places;
   /** `_routes.json` of a project for Pages; `null`: there is none. */
   readonly routes: Item | null;
+  /** Projects in folders beside this one, by their names. */
+  readonly others: ReadonlyMap<string, OtherProject>;
 }
 
 /** Folders of the import. */

@@ -12,6 +12,7 @@ import { SERVER_CARRIERS } from "./carry-server.ts";
 import { TRIGGER_CARRIERS } from "./carry-triggers.ts";
 import type { Carrying, CarryKey } from "./carrying.ts";
 import { chooseEnvironment } from "./choose-environment.ts";
+import { findOthers } from "./find-others.ts";
 import type { Item } from "./item.ts";
 import { readRoutes } from "./read-routes.ts";
 import { addSecrets } from "./read-secrets.ts";
@@ -54,13 +55,15 @@ export async function importWrangler(
   const draft: HandlerDraft = {
     schedules: [],
     queues: [],
+    others: new Map(),
     first: { paths: [], never: [], isOnly: false },
     hasPages: false,
     assets: null,
   };
   const places = { cwd, folder: dirname(path), environment };
   const routes = await readRoutes(keys, places);
-  const carrying: Carrying = { config, report, keys, draft, places, routes };
+  const others = await findOthers(keys, places);
+  const carrying: Carrying = { config, report, keys, draft, places, routes, others };
   const main = findMain(root, carrying);
   return report.into(config, () => {
     for (const [key, item] of keys) carryKey(key, item, carrying);

@@ -10,6 +10,8 @@ export interface HandlerDraft {
   readonly schedules: string[];
   /** Values of `config.queue`, one of each queue. */
   readonly queues: Section[];
+  /** Modules of other projects, by the paths of the handlers that export them. */
+  readonly others: Map<string, string>;
   /** Requests that reach the module before the files. */
   first: First;
   /** Whether a page that a visitor opens is answered as an asset. */
@@ -33,10 +35,16 @@ export function writeHandlers(
   { folder, main, source }: HandlerPlace,
 ): Map<string, string> {
   const files = new Map<string, string>();
-  const add = (name: string, lines: readonly string[]): void => {
-    const text = [`// Made from ${source} by "edgicorn import".`, ...lines, ""].join("\n");
-    files.set(posix.join(folder, name), text);
+  const set = (path: string, lines: readonly string[]): void => {
+    files.set(path, [`// Made from ${source} by "edgicorn import".`, ...lines, ""].join("\n"));
   };
+  const add = (name: string, lines: readonly string[]): void => {
+    set(posix.join(folder, name), lines);
+  };
+  // First: a start without the own handlers fails.
+  for (const [path, module] of draft.others) {
+    set(path, [`export { default } from ${quote(importPath(posix.dirname(path), module))};`]);
+  }
   const [queue, ...more] = draft.queues;
   add("[...path].js", [
     `export { default } from ${quote(importPath(folder, main))};`,
