@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { fieldOf, type RawResponse } from "../helpers/raw-connection.ts";
+import { findPython, skipWithoutPython } from "../helpers/python.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -11,6 +12,14 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 function toHandler(name: string): string {
   return `export default () => new Response(${JSON.stringify(name)} + " " + process.cwd());`;
 }
+
+/** An application that answers with the name of its release, and its folder. */
+const SHOP = `import os
+def app(environ, start_response):
+    import later
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{later.NAME} {os.getcwd()}".encode()]
+`;
 
 /** A folder with two releases, and a link to the first. */
 function plantReleases(root: string): { current: string; link: (name: string) => void } {
@@ -115,6 +124,40 @@ describe("a deployment that moves a link", { timeout: 300_000 }, () => {
     // Until the process before has heard that it may leave, it has its share of the new connections.
     await eventually(t, async () => (await text(server, "/")) === `r4 ${root}/releases/r4`);
   });
+
+  it(
+    "is followed by the workers of a Python application",
+    { skip: skipWithoutPython() },
+    async (t) => {
+      const root = realpathSync(temporaryFolder(t));
+      const { current, link } = plantReleases(root);
+      for (const name of ["r1", "r2"]) {
+        // The second module is imported by a request: also then from the release of its worker.
+        writeFileSync(join(root, "releases", name, "shop.py"), SHOP);
+        writeFileSync(join(root, "releases", name, "later.py"), `NAME = "${name}"\n`);
+      }
+      const server = await startServer(t, {
+        handlers: current,
+        workers: 1,
+        cwd: current,
+        env: { PWD: current },
+        flags: [
+          "--handlers",
+          "handlers",
+          "--app",
+          "shop:app",
+          "--python",
+          findPython() ?? "python3",
+        ],
+      });
+      assert.equal(await text(server, "/shop"), `r1 ${root}/releases/r1`);
+      link("r2");
+      const seen = server.logs.length;
+      server.kill("SIGHUP");
+      await untilTakenOver(server, seen);
+      await eventually(t, async () => (await text(server, "/shop")) === `r2 ${root}/releases/r2`);
+    },
+  );
 
   it("is refused by a server that does not know the link, which names both folders", async (t) => {
     const root = realpathSync(temporaryFolder(t));
