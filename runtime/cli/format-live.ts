@@ -51,7 +51,7 @@ export function formatLive({ traffic, routes, failures, events }: LiveSnapshot):
     ]),
     ...titled("recent failures", failures.slice(0, MOST_ROWS), (failure) => [
       `${formatMs(failure.lastMs)} ago`,
-      `${failure.count} times`,
+      failure.count === 1 ? "once" : `${formatCount(failure.count)} times`,
       String(failure.status),
       `${failure.method} ${failure.route}`,
       failure.place ?? failure.handler ?? "",

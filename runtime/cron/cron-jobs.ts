@@ -92,14 +92,15 @@ export class CronJobs {
   /**
    * Runs a handler now, and waits for the end.
    *
-   * @param name Its path as `edgicorn routes` shows it, or its file.
+   * @param name Its path as `edgicorn routes` shows it, or its file, also with the usual folder (`handlers/job.ts`).
    * @param cron Which of its times; `null`: it has only one.
    * @throws RuntimeError `ERR_CONFIG` if no handler or several have this name; `ERR_OVERLOADED` if it runs already.
    */
   async run(name: string, cron: string | null): Promise<CronRunReport> {
     const named = [...this.#jobs.values()].filter(({ handler }) => {
-      const { pattern, file, schedule } = handler;
-      return (pattern === name || file === name) && (cron === null || schedule.cron === cron);
+      const { site, pattern, file, schedule } = handler;
+      const isFile = file === name || (site === "default" && `handlers/${file}` === name);
+      return (pattern === name || isFile) && (cron === null || schedule.cron === cron);
     });
     const [job] = named;
     if (job === undefined || named.length > 1) {

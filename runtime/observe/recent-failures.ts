@@ -1,4 +1,4 @@
-import type { HandlerFailure } from "../channel/messages.ts";
+import { type HandlerFailure, QUEUE_METHOD, SCHEDULED_METHOD } from "../channel/messages.ts";
 import { toCountedMethod } from "./request-meters.ts";
 
 /** A request that ended with a status of 500 or above. */
@@ -6,7 +6,10 @@ export interface FailedRequest {
   readonly requestId: string;
   /** The number of its site and route (`RequestMeters`). */
   readonly series: number;
-  /** One of those that are counted apart, else `other` (`METHODS` in `request-meters.ts`). */
+  /**
+   * One of those that are counted apart (`METHODS` in `request-meters.ts`), `scheduled()` or `queue()` for runs of these functions,
+   * else `other`.
+   */
   readonly method: string;
   /** Without the query, which may hold secrets. */
   readonly path: string;
@@ -66,8 +69,7 @@ export class RecentFailures {
   /** Adds a request that failed. */
   note(failed: FailedRequest): void {
     const { series, status, limitedBy, upstream, requestId } = failed;
-    // Clients may make up any number of methods.
-    const method = toCountedMethod(failed.method);
+    const method = toShownMethod(failed.method);
     const reason = this.#reasons.get(requestId) ?? null;
     if (reason !== null) this.#reasons.delete(requestId);
     const kind = `${series} ${method} ${status} ${limitedBy ?? ""} ${upstream ?? ""}`;
@@ -91,6 +93,12 @@ export class RecentFailures {
     const removed = deleteFirst(this.#groups);
     for (const [kind, key] of this.#newest) if (key === removed) this.#newest.delete(kind);
   }
+}
+
+/** Returns the name of a method for operators. Clients may make up any number of methods, but not those of runs. */
+function toShownMethod(method: string): string {
+  if (method === SCHEDULED_METHOD) return "scheduled()";
+  return method === QUEUE_METHOD ? "queue()" : toCountedMethod(method);
 }
 
 /** Deletes the oldest entry of a map, and returns its key. */

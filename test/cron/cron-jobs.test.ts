@@ -419,6 +419,8 @@ describe("CronJobs", { timeout: 60_000 }, () => {
     await jobs.use([handler.with({ cron: "0 3 * * *" }), handler.with({ cron: "0 4 * * *" })]);
     await assert.rejects(jobs.run("/job", null), /found 2 times, expected one of \/job "0 3/);
     await assert.rejects(jobs.run("/other", null), /no handler with times of this name/);
+    await assert.rejects(jobs.run("handlers/job.ts", null), /found 2 times/);
+    await assert.rejects(jobs.run("other/job.ts", null), /no handler with times of this name/);
     const running = jobs.run("job.ts", "0 4 * * *");
     await handler.began(1);
     await assert.rejects(jobs.run("/job", "0 4 * * *"), { code: "ERR_OVERLOADED" });

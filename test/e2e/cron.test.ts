@@ -130,7 +130,12 @@ describe("handlers with times", { timeout: 300_000 }, () => {
       ({ msg, err }) => msg === "scheduled() failed" && JSON.stringify(err).includes("no luck"),
     );
     // The view of recent failures is renewed each second.
-    for (let shown = ""; !/\/fails +handlers\/fails\.ts:3 +Error: no luck/.test(shown);) {
+    for (
+      let shown = "";
+      !/(once|\d+ times) +500 +scheduled\(\) \/fails +handlers\/fails\.ts:3 +Error: no luck/.test(
+        shown,
+      );
+    ) {
       // oxlint-disable-next-line no-await-in-loop -- Until the view has it.
       shown = (await runCommand(["status"], server.dir)).stdout;
     }

@@ -116,7 +116,7 @@ describe("the status page", { timeout: 240_000 }, () => {
     const text = (await askServer(["status"], server.dir)).stdout;
     assert.match(
       text,
-      /recent failures:\n +\S+ \S+ ago +1 times +500 +GET \/fails +handlers\/fails\.ts:3 +TypeError/,
+      /recent failures:\n +\S+ \S+ ago +once +500 +GET \/fails +handlers\/fails\.ts:3 +TypeError/,
     );
   });
 

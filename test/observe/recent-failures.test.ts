@@ -48,6 +48,15 @@ describe("RecentFailures", () => {
     ]);
   });
 
+  it("names runs of scheduled() and queue() apart from methods of clients", () => {
+    const failures = new RecentFailures();
+    for (const method of ["@scheduled", "@queue", "PROPFIND", "GET"]) {
+      failures.note(failed(method, { method }));
+    }
+    const methods = failures.all.map(({ last }) => last.method);
+    assert.deepEqual(methods, ["GET", "other", "queue()", "scheduled()"]);
+  });
+
   it("keeps a failure while clients make up methods", () => {
     const failures = new RecentFailures();
     failures.note(failed("r1", { status: 502 }));
