@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
+import { withLongerLimits } from "../helpers/longer-limits.ts";
 import { assertBrokenOff, PYTHON_FIXTURES, startPythonServer } from "../helpers/python-server.ts";
 import { skipWithoutPython } from "../helpers/python.ts";
 import type { LogLine, TestServer } from "../helpers/start-server.ts";
@@ -320,5 +321,29 @@ describe("a WSGI application in trouble", { timeout: 300_000, skip }, () => {
     own.kill("SIGTERM");
     assert.equal(await (await answer).text(), "slow ended");
     assert.deepEqual(await own.exit, { code: 0, signal: null });
+    assert.ok(own.logs.some(has("atexit ran")));
+    assert.equal(own.logs.some(has("about to be killed")), false);
+  });
+
+  it("has the threads named that hold up the end of a worker", async (t) => {
+    const lines = await withLongerLimits(
+      async (grace) => {
+        const flags = ["--drain-grace", grace];
+        const own = await startPythonServer(t, { app: "behaviours:app", flags });
+        assert.equal(await (await own.fetch("/thread")).text(), "started");
+        own.kill("SIGTERM");
+        assert.deepEqual(await own.exit, { code: 0, signal: null });
+        return own.logs;
+      },
+      (found) => found.some(has("threads have not ended")),
+    );
+    const line = lines.find(has("about to be killed"));
+    assert.match(
+      line?.msg ?? "",
+      /grace: threads have not ended, expected daemons or threads that end$/,
+    );
+    const threads = JSON.stringify(line?.["threads"]);
+    assert.match(threads, /^\["held by the test \(.*behaviours\.py:\d+\)"\]$/);
+    assert.equal(lines.some(has("atexit ran")), false);
   });
 });

@@ -12,6 +12,7 @@ from . import protocol as p
 from .asgi import AsgiExchange
 from .codec import FrameReader, make_packer, to_frame
 from .current import of_task, to_current
+from .ending import Ending
 from .lifespan import Lifespan
 from .loading import LoadError
 from .logs import Log
@@ -67,7 +68,9 @@ async def _serve(application: Any, sock: socket.socket, reader: FrameReader, set
         worker.send([p.READY, to_report(settings, {}, None)])
     await asyncio.wait({worker.drained, worker.closed}, return_when=asyncio.FIRST_COMPLETED)
     if not worker.closed.done():
+        worker.ending.step = "lifespan"
         await lifespan.shutdown()
+        worker.ending.step = "exit"
         worker.send([p.DRAINED])
         await worker.closed
     return 0
@@ -104,6 +107,7 @@ class AsgiWorker(asyncio.Protocol):
         #: Exchanges and WebSockets whose task has not ended, also those that were aborted.
         self._running: "dict[AsgiExchange | AsgiSocket, asyncio.Task[None]]" = {}
         self._draining = False
+        self.ending = Ending(log, lambda: len(self._running))
         self._cpu_at = time.thread_time()
         self._measured_at = time.monotonic()
 
@@ -220,6 +224,7 @@ class AsgiWorker(asyncio.Protocol):
             self.send([p.PONG, message[1], to_vitals(self._utilization())])
         elif kind == p.DRAIN:
             self._draining = True
+            self.ending.begin(message[1])
             self._look_drained()
         else:
             raise p.ProtocolError(f"Cannot read a message of kind {kind!r}")

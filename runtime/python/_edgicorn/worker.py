@@ -113,6 +113,7 @@ class _Boot:
         limits = {"overflow": "spool", "responseOverflow": "spool"} if app["spools"] else {}
         self._send([p.READY, to_report(settings, limits, app["threads"])])
         run_threads(runner, link, app["threads"])
+        link.ending.step = "exit"
         return 0
 
     def _send(self, message: "list[Any]") -> None:

@@ -20,6 +20,7 @@ from typing import Any, Callable
 from . import protocol as p
 from .codec import FrameReader, make_packer, to_frame
 from .current import to_current, to_request_id
+from .ending import Ending
 from .logs import Log, is_own_file
 from .vitals import to_vitals
 
@@ -116,6 +117,7 @@ class Link:
         self._draining = False
         self._drained = False
         self.slots: "list[Slot]" = []
+        self.ending = Ending(log, lambda: sum(slot.exchange is not None for slot in self.slots))
         self._busy_seconds = 0.0
         self._measured_at = time.monotonic()
         #: Moving average of the time that a request takes.
@@ -423,6 +425,7 @@ class Link:
             self.send([[p.PROBED, message[1]]])
         elif kind == p.DRAIN:
             self._draining = True
+            self.ending.begin(message[1])
             self._finish_drain()
         else:
             raise p.ProtocolError(f"Cannot read a message of kind {kind!r}")
