@@ -57,7 +57,8 @@ import type { OomKills } from "../supervise/oom-kills.ts";
 import { Pool, type WorkerLease } from "../supervise/pool.ts";
 import { toUsedHeapLimit } from "../supervise/memory-bounds.ts";
 import type { RecycleLimits } from "../supervise/recycle-policy.ts";
-import { toNoticeMs, type WorkerProcess } from "../supervise/worker-process.ts";
+import { toNoticeMs, toRetireGraceMs } from "../supervise/retire-grace.ts";
+import type { WorkerProcess } from "../supervise/worker-process.ts";
 import type { WorkerLoad } from "../supervise/worker-gauge.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 
@@ -688,11 +689,6 @@ function measuredRequests({
 }: Config): MeasuredRequests {
   if (serverTiming || serverTimingTokenDigest !== null) return "all";
   return otlp === null ? "none" : "sampled";
-}
-
-/** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */
-function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
-  return Math.max(drainGraceMs, requestTimeoutMs);
 }
 
 function toRecycleLimits(config: Config, plan: PoolPlan): RecycleLimits {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** Describes such a kill in messages. */
+/** Text of messages about a worker that the kernel killed for its memory. */
 export const OOM_KILL = "the kernel killed it because memory ran out";
 
 /**
@@ -33,7 +33,8 @@ export class OomKills {
    */
   look(nowMs: number): void {
     if (nowMs - this.#last.ms < WINDOW_MS) return;
-    this.#before = this.#last.total;
+    // Kills that have explained an exit stay used up.
+    this.#before = Math.max(this.#before, this.#last.total);
     this.#last = { total: this.#read(), ms: nowMs };
   }
 

@@ -25,6 +25,7 @@ import { launchWorker } from "./launch-worker.ts";
 import type { LaunchedWorker } from "./launched-worker.ts";
 import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts";
 import { OOM_KILL, type OomKills } from "./oom-kills.ts";
+import { toNoticeMs } from "./retire-grace.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
 /** Grace of a worker that could not boot: it only has to flush its output. */
@@ -41,9 +42,6 @@ const SLOW_LOADING_MS = 5_000;
  * the worker's end.
  */
 const READ_AFTER_EXIT_MS = 250;
-
-/** Longest time between the notice of a retired worker and its end. It is a tenth of a short grace. */
-const NOTICE_MS = 1_000;
 
 /** How long the exit may take after the end of the channel. It is immediate, unless the worker closed the channel. */
 const EXIT_AFTER_END_MS = 1_000;
@@ -212,7 +210,7 @@ export class WorkerProcess {
   /**
    * Lets the worker finish its exchanges and end. Kills it after the grace. Once it drains, only a shorter grace has an effect.
    *
-   * @param options.withNotice Call `onNotice` shortly before that.
+   * @param options.withNotice Call `onNotice` shortly before the kill.
    */
   drain(graceMs: number, { withNotice = false } = {}): void {
     const before = this.#state;
@@ -418,12 +416,13 @@ export class WorkerProcess {
     clearTimeout(this.#slow);
     this.#state = transition(this.#state, { type: "exit", code, signal });
     const readyForMs = this.#readyAtMs === null ? null : performance.now() - this.#readyAtMs;
-    const oomKilled = signal === "SIGKILL" && this.#options.oomKills.take();
+    const isForeignKill = this.#endedAs === null && signal === "SIGKILL";
+    const oomKilled = isForeignKill && this.#options.oomKills.take();
     const cause = classifyLoss({ code, signal }, { givenUp: this.#endedAs, oomKilled });
     const exit = {
       code,
       signal,
-      isOomKill: oomKilled && this.#endedAs === null,
+      isOomKill: oomKilled,
       readyForMs,
       cause,
       loading: this.#loading,
@@ -476,9 +475,4 @@ export class WorkerProcess {
     this.#lost = true;
     this.#options.onLost(this, error, cause);
   }
-}
-
-/** Returns how long before the end of a grace its exchanges are aborted, so that handlers can clean up. */
-export function toNoticeMs(graceMs: number): number {
-  return Math.min(NOTICE_MS, graceMs / 10);
 }

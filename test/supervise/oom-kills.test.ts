@@ -30,6 +30,16 @@ describe("OomKills", () => {
     assert.equal(kills.take(), true);
   });
 
+  it("never explains two exits by one kill, also when it looks between them", () => {
+    let total = 0;
+    const kills = new OomKills(() => total);
+    kills.look(0);
+    total = 1;
+    assert.equal(kills.take(), true);
+    kills.look(2_000);
+    assert.equal(kills.take(), false);
+  });
+
   it("reads the counter of this system", () => {
     assert.equal(new OomKills().take(), false);
   });

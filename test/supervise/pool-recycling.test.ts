@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { OomKills } from "../../runtime/supervise/oom-kills.ts";
 import { FIRST, MIB, NO_RECYCLING, request, Trial } from "./pool-trial.ts";
 
 describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
@@ -130,18 +131,26 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     trial.plan("");
     trial.requests.set(FIRST, 10);
     await trial.until("retire 1");
+    const { state } = worker;
+    assert.equal(state.kind, "draining");
     worker.drain(700_000);
+    assert.deepEqual(worker.state, state);
     await trial.pool.close(60_000);
     const { code, cause } = await worker.exited;
     assert.deepEqual([code, cause], [0, "retired"]);
   });
 
   it("ends a worker that retires with the others when it closes", async (t) => {
-    const trial = new Trial(t, { workers: 2, plan: "never drain", retireGraceMs: 600_000 });
+    const oomKills = new OomKills(() => 0);
+    const take = t.mock.method(oomKills, "take");
+    const options = { workers: 2, plan: "never drain", retireGraceMs: 600_000, oomKills };
+    const trial = new Trial(t, options);
     await trial.pool.start();
     trial.pool.resize(1);
     assert.ok(trial.events.includes("retire 1"));
     await trial.pool.close(50);
     assert.deepEqual(trial.pool.workers, []);
+    // The primary itself has killed both: no kill of the kernel explains that.
+    assert.equal(take.mock.callCount(), 0);
   });
 });
