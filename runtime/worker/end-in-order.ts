@@ -26,20 +26,23 @@ export interface EndingParts {
  */
 export async function endInOrder(parts: EndingParts, grace: Grace): Promise<void> {
   const { exchanges, sockets, background, lifecycle, bindings, log, onDispose } = parts;
-  const graceMs = Math.round(grace.leftMs);
+  // A stop may shorten the grace meanwhile.
+  const graceMs = (): number => Math.round(grace.totalMs);
   await exchanges?.idle();
   if (!(await grace.outlasts(sockets.idle()))) {
-    const fields = { pending: sockets.busy, graceMs };
-    log.error(fields, "WebSockets cut off: their functions have not ended within the grace");
+    const fields = { pending: sockets.busy, graceMs: graceMs() };
+    log.error(fields, "WebSockets cut off: they have not ended within the grace");
   }
   if (!(await grace.outlasts(background.settled()))) {
-    const fields = { promises: background.inFlight, routes: background.byRoute, graceMs };
+    const { inFlight: promises, byRoute: routes } = background;
+    const fields = { promises, routes, graceMs: graceMs() };
     log.error(fields, "waitUntil() promises cut off: they have not settled within the grace");
   }
   await lifecycle?.dispose({ graceMs: grace.leftMs, log, onDispose });
-  if (bindings !== null && !(await grace.outlasts(closeBindings(bindings, log)))) {
-    log.warn({ graceMs }, "a store of bindings has not closed within the grace");
-  }
+  if (bindings === null) return;
+  const closing = closeBindings(bindings, log);
+  if (await grace.outlasts(closing, { usesReserve: true })) return;
+  log.warn({ graceMs: graceMs() }, "a store of bindings has not closed within the grace");
 }
 
 async function closeBindings(bindings: { close(): Promise<void> }, log: Logger): Promise<void> {

@@ -8,8 +8,9 @@ import type { Grace } from "../../runtime/worker/grace.ts";
 const NEVER = new Promise<never>(() => {});
 
 /** A grace that is over for all promises that have not settled yet. */
-const SHORT: Pick<Grace, "leftMs" | "outlasts"> = {
-  leftMs: 1_000,
+const SHORT: Pick<Grace, "leftMs" | "totalMs" | "outlasts"> = {
+  leftMs: 100,
+  totalMs: 1_000,
   outlasts: (promise) =>
     Promise.race([promise.then(() => true), new Promise<false>((end) => setImmediate(end, false))]),
 };
@@ -76,7 +77,7 @@ describe("endInOrder()", () => {
     await run({ sockets, bindings: { close: () => NEVER } });
     assert.deepEqual(steps, [
       "exchanges",
-      "WebSockets cut off: their functions have not ended within the grace",
+      "WebSockets cut off: they have not ended within the grace",
       "dispose",
       "a store of bindings has not closed within the grace",
     ]);

@@ -30,8 +30,8 @@ function turn(): Promise<void> {
 describe("Grace", () => {
   const rows: [title: string, graceMs: number, waitMs: number][] = [
     ["half a second of a long grace", 30_000, 29_500],
-    ["half a second of two seconds", 2_000, 1_500],
-    ["a quarter of a short grace", 1_000, 750],
+    ["half a second of ten seconds", 10_000, 9_500],
+    ["a twentieth of a short grace", 1_000, 950],
     ["nothing of no grace", 0, 0],
   ];
   for (const [title, graceMs, waitMs] of rows) {
@@ -48,6 +48,31 @@ describe("Grace", () => {
     });
   }
 
+  it("keeps the same part however late a wait begins, and all but an eighth of it for the last wait", async (t) => {
+    const tick = mockTime(t);
+    const grace = new Grace(1_000);
+    tick(900);
+    const second = watch(grace.outlasts(NEVER));
+    tick(49);
+    await turn();
+    assert.equal(second.result, null);
+    tick(1);
+    await turn();
+    assert.equal(second.result, false);
+    const third = watch(grace.outlasts(NEVER));
+    const last = watch(grace.outlasts(NEVER, { usesReserve: true }));
+    tick(1);
+    await turn();
+    assert.deepEqual([third.result, last.result], [false, null]);
+    tick(42);
+    await turn();
+    assert.equal(last.result, null);
+    tick(1);
+    await turn();
+    assert.equal(last.result, false);
+    assert.equal(grace.leftMs, 6);
+  });
+
   it("ends a wait with its promise, however that settles", async (t) => {
     mockTime(t);
     const grace = new Grace(1_000);
@@ -60,11 +85,11 @@ describe("Grace", () => {
     const grace = new Grace(60_000);
     const wait = watch(grace.outlasts(NEVER));
     grace.shorten(90_000);
-    assert.equal(grace.leftMs, 60_000);
+    assert.deepEqual([grace.leftMs, grace.totalMs], [60_000, 60_000]);
     tick(10_000);
     grace.shorten(1_000);
-    assert.equal(grace.leftMs, 1_000);
-    tick(749);
+    assert.deepEqual([grace.leftMs, grace.totalMs], [1_000, 1_000]);
+    tick(949);
     await turn();
     assert.equal(wait.result, null);
     tick(1);
