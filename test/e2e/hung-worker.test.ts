@@ -135,7 +135,9 @@ describe("a worker that is blocked", { timeout: 300_000 }, () => {
       await response.text();
       return response.status;
     };
-    assert.deepEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
+    assert.equal(await probe("/livez"), 200);
+    // A busy machine may keep the worker silent for a second.
+    await eventually(t, async () => (await probe("/readyz")) === 200);
     const [[workerId, pid] = [0, 0]] = server.workers;
     const file = join(temporaryFolder(t), "go-on");
     const answer = server.fetch(`/blocks-for-a-file?file=${encodeURIComponent(file)}`);

@@ -158,19 +158,23 @@ describe("an ASGI application in trouble", { timeout: 180_000, skip, concurrency
   });
 
   it("ends its streams, its lifespan and its process in order when its worker is recycled", async (t) => {
-    const lines = await withLongerLimits(
+    const { lines, response } = await withLongerLimits(
       async (grace) => {
         const limits = ["--drain-grace", grace, "--request-timeout", grace];
         const flags = ["--max-requests-per-worker", "1", "--max-requests-jitter", "0", ...limits];
         const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
         const stream = await server.connect();
-        stream.send("GET /disconnect HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        const fields = "Host: localhost\r\nConnection: close\r\n";
+        stream.send(`GET /disconnect HTTP/1.1\r\n${fields}\r\n`);
         await server.until(has("worker exited"));
-        assert.match(await stream.untilClosed(), /begun/);
-        return server.logs;
+        return { lines: server.logs, response: await stream.untilClosed() };
       },
-      (found) => found.some(({ msg, code }) => msg === "worker exited" && code === 0),
+      // A slow machine may answer 504.
+      (found) =>
+        /begun/.test(found.response) &&
+        found.lines.some(({ msg, code }) => msg === "worker exited" && code === 0),
     );
+    assert.match(response, /begun/);
     const ends = [
       "requests cut off: their worker is replaced, and they took longer",
       "received http.disconnect",
