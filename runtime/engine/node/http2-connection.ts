@@ -280,7 +280,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     }
   };
 
-  /** Counts a stream that begins. Tells whether its client opens and resets streams all the time. */
+  /** Counts a stream that begins. Returns whether too many have begun in this turn. */
   #isFlood(): boolean {
     const nowMs = this.#context.clock.now();
     this.#turnStreams = nowMs === this.#turnMs ? this.#turnStreams + 1 : 1;

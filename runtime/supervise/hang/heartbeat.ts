@@ -67,7 +67,7 @@ interface Pulse {
   pingedMs: number;
   /** How long the last answer took; `null`: none has come. */
   pongMs: number | null;
-  /** The last time at which a warning about it was logged. An examination without a line silences no later one. */
+  /** The last time at which a warning about it was logged. An examination without a line silences no later warning. */
   warnedMs: number;
   /** The worker is inspected: its silence means nothing. `standsStill`: it gets nothing new. `null`: it is not. */
   paused: { standsStill: boolean } | null;

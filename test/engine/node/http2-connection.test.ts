@@ -476,7 +476,7 @@ describe("Http2Connection", { concurrency: true }, () => {
   });
 
   it(
-    "ends a connection that opens and resets more streams at once than two times those it may have",
+    "ends a connection that begins more streams in one turn than twice `maxConcurrentStreams`",
     TIMEOUT,
     async (t) => {
       const { port, counters, listener } = await openListener(t, { onRequest() {} });
