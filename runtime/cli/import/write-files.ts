@@ -3,12 +3,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import * as z from "zod/mini";
 import { RuntimeError } from "../../lib/errors.ts";
 import { isAlive } from "../../lib/is-alive.ts";
@@ -42,11 +43,14 @@ const FILES = "files";
 
 const RESULT = "result.json";
 
+/** A name of one file or folder: no path leads out of the project. */
+const NAME = /^(?!\.{1,2}$)[^/\\\p{Cc}]+$/u;
+
 const resultSchema = z.object({
   text: z.string(),
-  exitCode: z.number(),
+  exitCode: z.int().check(z.minimum(0), z.maximum(255)),
   /** Names in `files`, in the order in which they are put in place. */
-  names: z.array(z.string()),
+  names: z.array(z.string().check(z.regex(NAME))),
 });
 
 /**
@@ -78,7 +82,7 @@ export function writeFiles(cwd: string, files: readonly NewFile[], outcome: Impo
   }
   const moved: Move[] = [];
   try {
-    putInPlace(cwd, names, moved);
+    putInPlace(cwd, { names, mayFollow: true, moved });
   } catch (error) {
     for (const { from, to } of moved.toReversed()) renameSync(to, from);
     removeComplete(cwd);
@@ -91,20 +95,24 @@ export function writeFiles(cwd: string, files: readonly NewFile[], outcome: Impo
  * Puts the files of an import in place that was cut off after it had written all of them.
  *
  * @returns The result of that import; `null`: none was cut off.
- * @throws RuntimeError `ERR_CONFIG` for a file that is there already, and for a folder that no import has made.
+ * @throws RuntimeError `ERR_CONFIG` for a file that is there already, for a folder that no import has made, and for links
+ *   that lead out of the project.
  */
 export function finishImport(cwd: string): ImportOutcome | null {
-  let text: string;
+  // A repository may contain such a folder: its links must not make this import read or write elsewhere.
+  for (const path of [COMPLETE, join(COMPLETE, RESULT), join(COMPLETE, FILES)]) {
+    if (lookAt(join(cwd, path))?.isSymbolicLink() === true) throw foundLink(path);
+  }
+  let found: string;
   try {
-    text = readFileSync(join(cwd, COMPLETE, RESULT), "utf8");
+    found = readFileSync(join(cwd, COMPLETE, RESULT), "utf8");
   } catch (cause) {
-    const isThere = lstatSync(join(cwd, COMPLETE), { throwIfNoEntry: false }) !== undefined;
-    if (!isThere) return null;
+    if (lookAt(join(cwd, COMPLETE)) === undefined) return null;
     throw notOurs(cause);
   }
-  const { names, ...outcome } = parseResult(text);
+  const { names, text, exitCode } = parseResult(found);
   try {
-    putInPlace(cwd, names, []);
+    putInPlace(cwd, { names, mayFollow: false, moved: [] });
   } catch (cause) {
     if (!(cause instanceof RuntimeError)) throw cause;
     const remedy = `move it away and import again, or remove ${COMPLETE}`;
@@ -112,7 +120,8 @@ export function finishImport(cwd: string): ImportOutcome | null {
     throw new RuntimeError("ERR_CONFIG", message, { cause });
   }
   removeComplete(cwd);
-  return outcome;
+  // The text goes to a terminal.
+  return { text: text.replaceAll(/(?!\n)\p{Cc}/gu, ""), exitCode };
 }
 
 function parseResult(text: string): z.infer<typeof resultSchema> {
@@ -128,19 +137,39 @@ function notOurs(cause: unknown): RuntimeError {
   return new RuntimeError("ERR_CONFIG", message, { cause });
 }
 
+function foundLink(path: string): RuntimeError {
+  const message = `Cannot use ${COMPLETE}: found the link ${JSON.stringify(path)}, expected files and folders (remove ${COMPLETE})`;
+  return new RuntimeError("ERR_CONFIG", message);
+}
+
 interface Move {
   readonly from: string;
   readonly to: string;
 }
 
-/** Moves the files that are left. Adds each move to `moved`. */
-function putInPlace(cwd: string, names: readonly string[], moved: Move[]): void {
+interface Placing {
+  /** Names in `files`. */
+  names: readonly string[];
+  /** Whether folders in place may be links to folders outside of the project. */
+  mayFollow: boolean;
+  /** Gets each move. */
+  moved: Move[];
+}
+
+/** Moves the files that are left. */
+function putInPlace(cwd: string, { names, mayFollow, moved }: Placing): void {
   const move = (path: string): void => {
     const [from, to] = [join(cwd, COMPLETE, FILES, path), join(cwd, path)];
-    if (lookAt(from) === undefined) return;
+    const found = lookAt(from);
+    if (found === undefined) return;
+    if (found.isSymbolicLink()) throw foundLink(join(COMPLETE, FILES, path));
     if (lookAt(to) === undefined) {
       if (moveIfThere(from, to)) moved.push({ from, to });
-    } else if (isFolder(from) && isFolder(to)) {
+    } else if (found.isDirectory() && isFolder(to)) {
+      if (!mayFollow && leadsOut(cwd, to)) {
+        const message = `Cannot write ${path}: found a link to a folder outside of the project, expected a folder`;
+        throw new RuntimeError("ERR_CONFIG", message);
+      }
       for (const name of readdirSync(from)) move(`${path}/${name}`);
     } else {
       const message = `Cannot write ${path}: found a file of this name, expected none`;
@@ -189,6 +218,10 @@ function removeDrafts(cwd: string): void {
 
 function lookAt(path: string): ReturnType<typeof lstatSync> {
   return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function leadsOut(cwd: string, path: string): boolean {
+  return !realpathSync(path).startsWith(`${realpathSync(cwd)}${sep}`);
 }
 
 function isFolder(path: string): boolean {
