@@ -171,6 +171,8 @@ describe("services of wrangler.toml in folders beside it", () => {
     const { config, handlers, remarks } = await read(dir, "wrangler.toml");
     const closed = { rules: [{ path: "/**", respond: { status: 404 } }] };
     assert.deepEqual(config, {
+      // A start without this folder fails.
+      handlers: "handlers",
       sites: { "mail.internal": closed, "a-b.internal": closed },
       bindings: {
         S0: { service: "mail.internal" },

@@ -73,7 +73,9 @@ export async function importWrangler(
       config.set("public", false);
     }
     const folder = pickFolder(cwd);
-    if (folder !== "handlers") config.set("handlers", folder);
+    // A server with sites may have no handlers, unless the config names their folder.
+    const hasSites = draft.others.size > 0 || existsSync(join(cwd, "sites"));
+    if (folder !== "handlers" || hasSites) config.set("handlers", folder);
     const handlers =
       main === null
         ? // The server does not start without the folder.
