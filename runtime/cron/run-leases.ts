@@ -19,6 +19,9 @@ const MOST_BEGUN = 100;
 /** Attempts to tell the store that a run has ended. */
 const MOST_ENDS = 20;
 
+/** Failed attempts, one after the other, until a store that a reload has replaced is given up. They take as long as a lease. */
+const MOST_LOST = 5;
+
 const LEASES = "cron-leases";
 const ENDED = "cron-ended";
 const SEEN = "cron-seen";
@@ -143,11 +146,13 @@ export class RunLeases {
     const { leaseMs, stop } = this.#options;
     const key = mayOverlap ? `${job}\n${time}` : job;
     const held = new HeldEntry(this.#store, { space: LEASES, key, ttlMs: leaseMs });
+    let lost = 0;
     while (!stop.aborted) {
       // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the one before.
       const claim = await this.#attempt(() => this.#tryOnce(run, held));
       if (claim !== null) return claim;
-      if (this.#isLost) return { kind: "replaced" };
+      lost = this.#isLost ? lost + 1 : 0;
+      if (lost === MOST_LOST) return { kind: "replaced" };
       // oxlint-disable-next-line no-await-in-loop -- As above.
       await this.#pause();
     }
@@ -164,7 +169,6 @@ export class RunLeases {
   /** Waits before the next attempt. Returns whether one makes sense. */
   async #pause(): Promise<boolean> {
     const { leaseMs, stop } = this.#options;
-    if (this.#isLost) return false;
     await delay(leaseMs / 5, undefined, { signal: stop, ref: false }).catch(() => {});
     return !stop.aborted;
   }
@@ -215,6 +219,7 @@ export class RunLeases {
       everyMs: leaseMs / 3,
       onLost: () => log.warn({ job, scheduledTime: new Date(time).toISOString() }, LOST),
       attempt: (operation) => this.#attempt(operation),
+      isLost: () => this.#isLost,
       pause: () => this.#pause(),
       noteEnded: (text) => this.#noteEnded(job, { time, text }),
     });
@@ -243,6 +248,8 @@ const UNREACHABLE = "cannot reach the store of cronStore: scheduled runs wait fo
 interface RunLeaseOptions {
   everyMs: number;
   onLost: () => void;
+  /** Whether the store was replaced, and gives no answer. */
+  isLost: () => boolean;
   /** Returns whether another attempt makes sense. */
   pause: () => Promise<boolean>;
   attempt: <T>(operation: () => Promise<T>) => Promise<T | null>;
@@ -274,7 +281,8 @@ export class RunLease {
    * @param result `null`: the run was cut off, and another server may do it.
    */
   async end(result: RunResult | null): Promise<void> {
-    const { attempt, noteEnded, pause } = this.#options;
+    const { attempt, isLost, noteEnded, pause } = this.#options;
+    let lost = 0;
     for (let count = 0; count < MOST_ENDS; count++) {
       // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the one before.
       const isNoted = await attempt(async () => {
@@ -283,8 +291,9 @@ export class RunLease {
         await this.#held.release();
         return true;
       });
+      lost = isLost() ? lost + 1 : 0;
       // oxlint-disable-next-line no-await-in-loop -- As above.
-      if (isNoted === true || !(await pause())) break;
+      if (isNoted === true || lost === MOST_LOST || !(await pause())) break;
     }
     clearInterval(this.#timer);
     this.#onEnded();
