@@ -129,7 +129,8 @@ export class CronJobs {
   /** Stops, and resolves when the last run has ended and is in the journal. */
   async close(): Promise<void> {
     this.stop();
-    await this.#using;
+    // The caller of `use` has its failure.
+    await this.#using.catch(() => {});
     const jobs = [...this.#jobs.values(), ...this.#removed.values()];
     await Promise.all(jobs.flatMap(({ running }) => running));
     await this.#journal.flushed();

@@ -499,8 +499,8 @@ describe("a reload that changes cronStore", { timeout: 60_000 }, () => {
   ]) {
     it(`gives a run that waits for a store without answer to ${to}`, async (t) => {
       const { jobs, stores, clock, handler, fake } = setUpChange(t);
-      stores.old.isGone = true;
       await jobs.use([handler.with(EVERY_MINUTE)], OLD);
+      stores.old.isGone = true;
       clock.advance(MINUTE);
       await fake.until(({ msg }) => String(msg).startsWith("cannot reach the store"));
       assert.equal(handler.times.length, 0);
@@ -552,6 +552,20 @@ describe("a reload that changes cronStore", { timeout: 60_000 }, () => {
     });
   }
 
+  it("tells the old store the end of a run, though it fails some times", async (t) => {
+    const { jobs, stores, clock, handler, fake, claimElsewhere } = setUpChange(t);
+    await jobs.use([handler.with(EVERY_MINUTE)], OLD);
+    clock.advance(MINUTE);
+    await handler.began(1);
+    await jobs.use([handler.with(EVERY_MINUTE)], NEW);
+    stores.old.failures = 4;
+    handler.end();
+    await untilEnded(fake, 1);
+    await eventually(t, () => stores.old.isClosed);
+    assert.equal(stores.old.failures, 0);
+    assert.equal(await claimElsewhere("old"), null);
+  });
+
   it("asks a new store for the times after the change alone", async (t) => {
     const { jobs, clock, handler, fake, claimElsewhere } = setUpChange(t);
     await jobs.use([handler.with(EVERY_MINUTE)], null);
@@ -567,6 +581,13 @@ describe("a reload that changes cronStore", { timeout: 60_000 }, () => {
     await handler.began(2);
     handler.end();
     await untilEnded(fake, 2);
+  });
+
+  it("closes after a store could not be opened", async (t) => {
+    const { handler, create } = setUp(t);
+    const jobs = create({ openStore: () => Promise.reject(new Error("no such package")) });
+    await assert.rejects(jobs.use([handler.with(EVERY_MINUTE)], OLD), /no such package/);
+    await jobs.close();
   });
 
   it("goes on with the next reload when a store cannot be opened", async (t) => {

@@ -4,6 +4,8 @@ import { type Entry, type KeyedEntry, type Store, StoreError } from "../../runti
 export class FakeStore implements Store {
   /** Whether every operation fails. */
   isGone = false;
+  /** How many of the next operations fail. */
+  failures = 0;
   isClosed = false;
   readonly #entries = new Map<string, Entry>();
   #version = 0;
@@ -54,5 +56,8 @@ export class FakeStore implements Store {
 
   #check(): void {
     if (this.isGone) throw new StoreError("gone");
+    if (this.failures === 0) return;
+    this.failures -= 1;
+    throw new StoreError("fails");
   }
 }
