@@ -225,7 +225,7 @@ describe("checkWranglerFile()", () => {
     [
       "wrangler.json",
       `{ "a": ${"[".repeat(50_000)}`,
-      /^Cannot read wrangler\.json: found too many lists or tables within each other/,
+      /^Cannot read wrangler\.json: found too many lists or tables within each other, expected fewer$/,
     ],
   ];
   for (const [file, text, message] of broken) {

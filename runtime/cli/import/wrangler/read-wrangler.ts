@@ -21,7 +21,7 @@ export async function readWrangler(text: string, file: string): Promise<Item> {
     if (!(cause instanceof RangeError)) throw cause;
     throw new RuntimeError(
       "ERR_CONFIG",
-      `Cannot read ${file}: found too many lists or tables within each other, expected some`,
+      `Cannot read ${file}: found too many lists or tables within each other, expected fewer`,
       { cause },
     );
   }
