@@ -444,6 +444,8 @@ describe("a WebSocket of a handler", () => {
     assert.equal(Number(await bound.next()), pid);
     assert.equal((await bound.close()).code, 1000);
     await untilIdle((workerId) => workerId === id);
+    writeFileSync(config, "{}");
+    await new Reloads(server).next();
   });
 
   it(
