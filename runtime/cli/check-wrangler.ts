@@ -1,12 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
-import { RuntimeError } from "../lib/errors.ts";
-import { readWrangler } from "./import/wrangler/read-wrangler.ts";
+import { codeOf, RuntimeError } from "../lib/errors.ts";
+import { readWrangler, WRANGLER_FILES } from "./import/wrangler/read-wrangler.ts";
 import { describeLostBindings, findBindings } from "./wrangler-bindings.ts";
-
-/** In the order in which Workers' own tool looks for them. */
-const FILES = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
 /**
  * Compares the file of a project for Workers, if there is one beside the config, with the `env` of handlers. Returns a line for
@@ -16,7 +13,7 @@ export async function checkWranglerFile(
   { bindings, variables, envVariables }: Pick<Config, "bindings" | "variables" | "envVariables">,
   { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv },
 ): Promise<string[]> {
-  for (const file of FILES) {
+  for (const file of WRANGLER_FILES) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- The first one counts.
       const text = await readText(cwd, file);
@@ -42,7 +39,7 @@ async function readText(cwd: string, file: string): Promise<string | null> {
   try {
     return await readFile(join(cwd, file), "utf8");
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
+    const code = codeOf(cause);
     if (code === "ENOENT") return null;
     throw new RuntimeError("ERR_CONFIG", `Cannot read ${file}: ${code}`, { cause });
   }

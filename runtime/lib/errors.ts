@@ -63,6 +63,11 @@ export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
+/** Returns the code of an error of the system, such as `ENOENT`; "an error" for one without a code. */
+export function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "an error";
+}
+
 /** Makes the compiler fail while a `switch` does not handle every alternative of a union. */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import * as z from "zod/mini";
-import { RuntimeError } from "../../lib/errors.ts";
+import { codeOf, RuntimeError } from "../../lib/errors.ts";
 import { isAlive } from "../../lib/is-alive.ts";
 
 /** A file of an import. */
@@ -226,8 +226,4 @@ function leadsOut(cwd: string, path: string): boolean {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "an error";
 }

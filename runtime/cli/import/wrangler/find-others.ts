@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { RuntimeError } from "../../../lib/errors.ts";
 import type { Places } from "./carrying.ts";
 import { isTable, type Item } from "./item.ts";
-import { readWrangler } from "./read-wrangler.ts";
+import { readWrangler, WRANGLER_FILES } from "./read-wrangler.ts";
 import { toWord } from "./to-word.ts";
 
 /** Another project for Workers, in a folder beside this one. Paths are relative to the folder of the config. */
@@ -11,8 +11,6 @@ export interface OtherProject {
   readonly file: string;
   readonly main: string;
 }
-
-const FILES = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
 const MODULE = /\.(?:[cm]?[jt]s|[jt]sx)$/;
 
@@ -31,7 +29,7 @@ export async function findOthers(
   const parent = dirname(folder);
   const names = listFolders(parent).filter((name) => name !== basename(folder));
   for (const name of names.slice(0, MOST_FOLDERS)) {
-    for (const file of FILES) {
+    for (const file of WRANGLER_FILES) {
       const path = join(parent, name, file);
       // oxlint-disable-next-line no-await-in-loop -- Few folders have such a file.
       const root = await readOther(path);

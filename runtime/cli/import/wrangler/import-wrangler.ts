@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
-import { RuntimeError } from "../../../lib/errors.ts";
+import { codeOf, RuntimeError } from "../../../lib/errors.ts";
 import { pickNearest } from "../../../lib/nearest.ts";
 import { REPLACEMENTS } from "../../wrangler-bindings.ts";
 import type { Report } from "../report.ts";
@@ -89,8 +89,7 @@ function readWhole(path: string, word: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
-    throw new RuntimeError("ERR_CONFIG", `Cannot read ${word}: ${code}`, { cause });
+    throw new RuntimeError("ERR_CONFIG", `Cannot read ${word}: ${codeOf(cause)}`, { cause });
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { RuntimeError } from "../../../lib/errors.ts";
+import { codeOf, RuntimeError } from "../../../lib/errors.ts";
 import type { First } from "./carry-assets.ts";
 import type { Places } from "./carrying.ts";
 import { type Item, Table } from "./item.ts";
@@ -28,7 +28,7 @@ export async function readRoutes(
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
+    const code = codeOf(cause);
     if (code === "ENOENT" || code === "ENOTDIR") return null;
     throw new RuntimeError("ERR_CONFIG", `Cannot read ${file}: ${code}`, { cause });
   }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { parseEnvFile } from "../../../config/env-files.ts";
-import { RuntimeError } from "../../../lib/errors.ts";
+import { codeOf, RuntimeError } from "../../../lib/errors.ts";
 import { Section } from "../section.ts";
 import type { Carrying } from "./carrying.ts";
 import { Table } from "./item.ts";
@@ -124,7 +124,6 @@ function readDevVars({
   try {
     return { file, values: parseEnvFile(readFileSync(path, "utf8")) };
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
-    throw new RuntimeError("ERR_CONFIG", `Cannot read ${file}: ${code}`, { cause });
+    throw new RuntimeError("ERR_CONFIG", `Cannot read ${file}: ${codeOf(cause)}`, { cause });
   }
 }

@@ -3,6 +3,13 @@ import type { Item } from "./item.ts";
 import { readJsonc } from "./read-jsonc.ts";
 import { readToml } from "./read-toml.ts";
 
+/** Names of the file of a project, in the order in which Workers' own tool looks for them. */
+export const WRANGLER_FILES: readonly string[] = [
+  "wrangler.json",
+  "wrangler.jsonc",
+  "wrangler.toml",
+];
+
 /**
  * Parses the text of a `wrangler.toml`, `wrangler.json` or `wrangler.jsonc`.
  *
