@@ -248,8 +248,10 @@ describe("finishImport()", () => {
     const text = "a\u001B[2J\rb\u009B\nc\n";
     const dir = folder(t, {
       ".edgicorn-import/result.json": JSON.stringify({ text, exitCode: 0, names: ["a"] }),
-      ".edgicorn-import/files/a": "A",
     });
+    for (const path of [".edgicorn-import/files/a/\u001B[2J", "a/\u001B[2J"]) write(dir, path, "");
+    assert.throws(() => finishImport(dir), /^RuntimeError: Cannot write a\/\[2J: found/);
+    rmSync(join(dir, "a"), { recursive: true });
     assert.deepEqual(finishImport(dir), { text: "a[2Jb\nc\n", exitCode: 0 });
   });
 });

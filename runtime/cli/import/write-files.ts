@@ -116,12 +116,16 @@ export function finishImport(cwd: string): ImportOutcome | null {
   } catch (cause) {
     if (!(cause instanceof RuntimeError)) throw cause;
     const remedy = `move it away and import again, or remove ${COMPLETE}`;
-    const message = `${cause.message} (an import was cut off: ${remedy})`;
+    const message = `${toPlain(cause.message)} (an import was cut off: ${remedy})`;
     throw new RuntimeError("ERR_CONFIG", message, { cause });
   }
   removeComplete(cwd);
-  // The text goes to a terminal.
-  return { text: text.replaceAll(/(?!\n)\p{Cc}/gu, ""), exitCode };
+  return { text: toPlain(text), exitCode };
+}
+
+/** Removes the characters that control a terminal. */
+function toPlain(text: string): string {
+  return text.replaceAll(/(?!\n)\p{Cc}/gu, "");
 }
 
 function parseResult(text: string): z.infer<typeof resultSchema> {
