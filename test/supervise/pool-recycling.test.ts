@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { OomKills } from "../../runtime/supervise/oom-kills.ts";
 import { FIRST, MIB, NO_RECYCLING, request, Trial } from "./pool-trial.ts";
 
-describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
+describe("Pool, which keeps its workers fresh", { timeout: 300_000 }, () => {
   it("replaces a worn worker: first the fresh one serves, then the worn one retires", async (t) => {
     const trial = new Trial(t, { workers: 2, recycle: { ...NO_RECYCLING, requests: 10 } });
     await trial.pool.start();
@@ -133,7 +133,9 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     await trial.until("retire 1");
     const { state } = worker;
     assert.equal(state.kind, "draining");
+    const send = t.mock.method(worker.channel, "send");
     worker.drain(700_000);
+    assert.equal(send.mock.callCount(), 0);
     assert.deepEqual(worker.state, state);
     await trial.pool.close(60_000);
     const { code, cause } = await worker.exited;
