@@ -69,7 +69,7 @@ export class FileTree {
   constructor(root: { realPath: string; inode: number }, options: FileTreeOptions) {
     this.#options = options;
     this.#table = new EntryTable(options.policy, (file) => options.onRetired(file));
-    this.#ignored = new IgnoredFiles(root.realPath, options.log);
+    this.#ignored = new IgnoredFiles(root.realPath, { log: options.log });
     this.#root = toFolder({ ...root, path: "/", name: "", parent: null });
     this.#folders.add(this.#root);
     this.#unread.set(this.#root, "deep");

@@ -191,7 +191,10 @@ describe("FileIndex > what is served", () => {
     await folder.write({ ".assetsignore/x": "", "a.txt": "A", "b.txt": "B" });
     const index = await folder.open();
     assert.deepEqual(index.paths, []);
-    assert.match(folder.warnings[0] ?? "", /^Cannot use .*\.assetsignore: found EISDIR, expected /);
+    assert.match(
+      folder.warnings[0] ?? "",
+      /^Cannot use .*\.assetsignore: found a folder, expected /,
+    );
     await rm(join(folder.root, ".assetsignore"), { recursive: true });
     await folder.until(() => index.stats.files === 2);
     await writeFile(join(folder.root, ".assetsignore"), "#".repeat(1024 * 1024 + 1));
@@ -199,9 +202,7 @@ describe("FileIndex > what is served", () => {
     const tooLarge = /found 1048577 bytes, expected at most 1 MiB/;
     assert.ok(folder.warnings.some((warning) => tooLarge.test(warning)));
     await writeFile(join(folder.root, ".assetsignore"), "a.txt");
-    // The file is empty for a moment.
-    await folder.until(() => index.stats.files === 1);
-    assert.deepEqual(index.paths, ["/b.txt"]);
+    await folder.until(() => index.paths.join() === "/b.txt");
   });
 
   it("follows symbolic links inside the root only", async (t) => {
@@ -500,8 +501,7 @@ describe("FileIndex > what changes", { timeout: 60_000 }, () => {
     await folder.until(() => lookup(index, "/x/y/new.txt") !== undefined);
     assert.equal(index.stats.files, 2);
     await folder.write({ ".assetsignore": "x" });
-    await folder.until(() => index.stats.files === 1);
-    assert.deepEqual(index.paths, ["/a.map"]);
+    await folder.until(() => index.paths.join() === "/a.map");
     await unlink(join(folder.root, ".assetsignore"));
     await folder.until(() => index.stats.files === 5);
   });

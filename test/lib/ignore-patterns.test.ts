@@ -18,6 +18,11 @@ const CASES: readonly Case[] = [
   ["*.map", ["a.map", "x/y/a.b.map", ".map", "a.map/b"], ["a.mapx", "map", "a.map.gz"]],
   ["/x/*.map", ["x/a.map"], ["x/y/a.map", "a.map"]],
   ["a*b*c", ["abc", "a1b2c", "x/aabbcc"], ["ab", "ab/c"]],
+  ["a*b*b*c", ["abbc", "abxbbxc"], ["abc", "abbcx", "ab/bc"]],
+  ["*ab*?b", ["abxb", "xabbb", "ababab"], ["abb", "ab/b"]],
+  ["a*/*/b*", ["a/x/b", "ax/y/bz/c"], ["a/b", "a/x/c", "x/a/x/b"]],
+  ["**/a/**/b/**/c", ["a/b/c", "x/a/a/b/y/b/c", "a/b/b/c/d"], ["a/c/b", "a/xb/c", "b/c"]],
+  ["a/**/**/b/**", ["a/b/c", "a/x/y/b/c"], ["a/b", "b/c", "x/a/b/c"]],
   ["a?c", ["abc", "a-c"], ["ac", "abbc", "a/c"]],
   ["/*", ["a", "a/b"], []],
   ["*", ["a", "x/y/z"], []],
@@ -62,6 +67,25 @@ describe("IgnorePatterns", () => {
       for (const path of others) assert.equal(hides(path), false, path);
     });
   }
+
+  it("takes no time that grows with each wildcard", { timeout: 60_000 }, () => {
+    const letters = "a".repeat(255);
+    const folders = "aa/".repeat(1000);
+    for (const [line, path] of [
+      [`${"*a".repeat(8)}*b`, letters],
+      [`${"*?a".repeat(8)}*[bc]`, letters],
+      ["*-*-*-*-*-*-*-*.map", "a-".repeat(127)],
+      [`${"*?".repeat(120)}b`, letters],
+      [`${"**/aa/".repeat(8)}**/b`, `${folders}a`],
+      [`${"**/*a*/".repeat(8)}**/b`, `${folders}a`],
+      [`${"**/".repeat(300)}b`, `${folders}a`],
+    ] as const) {
+      const patterns = new IgnorePatterns(line);
+      assert.equal(patterns.hides(path, false), false, line);
+      assert.equal(patterns.hides(`${path}b.map`, false), line.endsWith(".map"), line);
+      assert.equal(patterns.hides(path.replace(/.$/, "b"), false), !line.endsWith(".map"), line);
+    }
+  });
 
   it("takes any text, and hides all that is below a hidden folder", () => {
     const characters = "ab/*?[]!\\-^ #\n\r:".split("");

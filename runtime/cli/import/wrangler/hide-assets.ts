@@ -16,7 +16,7 @@ const PAGES_FILES = ["_worker.js", "_routes.json"];
 export function hideAssets(dir: string, item: Item, carrying: Carrying): void {
   const { config, report } = carrying;
   const isPages = carrying.keys.has("pages_build_output_dir");
-  const ignored = new IgnoredFiles(dir, { warn: () => {} });
+  const ignored = new IgnoredFiles(dir, { log: { warn: () => {} } });
   const named = [
     ...findMain(dir, carrying),
     // Pages does the same, also for files of a later build.
