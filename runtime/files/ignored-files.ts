@@ -89,6 +89,7 @@ export class IgnoredFiles {
 
   #matches(path: string, test: (patterns: IgnorePatterns, path: string) => boolean): boolean {
     if (!this.#isRead) this.refresh();
+    if (!this.hasSome) return false;
     const own = path.slice(1);
     const coded = CODED_SIBLINGS.find(({ suffix }) => own.endsWith(suffix));
     const isNamed = (rules: Rules): boolean => {
