@@ -223,16 +223,15 @@ export class Heartbeat<W extends Watched> {
     if (pulse.verdict === "hung" || pulse.looking !== null) return;
     if (performance.now() - pulse.warnedMs < WARN_INTERVAL_MS) return;
     const ending = new AbortController();
-    const signal = AbortSignal.any([
-      pulse.gone.signal,
-      ending.signal,
-      AbortSignal.timeout(LOOK_MS),
-    ]);
+    const end = (): void => ending.abort();
+    const cutOff = setTimeout(end, LOOK_MS);
+    const signal = AbortSignal.any([pulse.gone.signal, ending.signal]);
     const findings = worker.examine({ signal }).finally(() => {
+      clearTimeout(cutOff);
       pulse.looking = null;
     });
     const { number } = pulse;
-    pulse.looking = { findings, end: () => ending.abort() };
+    pulse.looking = { findings, end };
     void findings.then((found) => this.#warn(worker, { pulse, number, found }));
   }
 
