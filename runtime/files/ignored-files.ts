@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from "node:fs";
 import { join } from "node:path";
-
 import { CODED_SIBLINGS } from "../http/content-coding.ts";
+import { codeOf } from "../lib/errors.ts";
 import { IgnorePatterns, MOST_LINE } from "../lib/ignore-patterns.ts";
 
 /** Name of the file that tells which files of a public folder are not served, as Cloudflare names it. */
@@ -143,7 +143,7 @@ function readIfChanged(path: string, known: string | null): Found | null {
       return { version, rules: "all", problem: error.message };
     }
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "an error";
+    const code = codeOf(error);
     // A link that leads nowhere has no file either.
     if (code === "ENOENT" || code === "ENOTDIR") {
       return known === NO_FILE ? null : { version: NO_FILE, rules: null, problem: "" };
